@@ -1,0 +1,8 @@
+//! A layer is one uncompressed tar and a small index of it; this crate makes, reads, merges,
+//! packs and unpacks them.
+//!
+//! It never knows where a layer is kept or comes from: callers hand it readers, files and
+//! directory handles. It talks to no registry and mounts nothing.
+#![forbid(unsafe_code)]
+
+pub mod tree;

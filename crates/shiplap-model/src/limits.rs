@@ -1,0 +1,53 @@
+//! Every bound on outside input, with its reason.
+//!
+//! A bound protects memory, disk or time from an image, an archive or a registry that means
+//! harm; each is far above what honest input holds.
+
+/// Longest manifest or index that is read, in bytes: the distribution specification asks
+/// registries to take at least 4 MiB, and no known registry takes more.
+pub const MANIFEST_BYTES: u64 = 4 << 20;
+
+/// Longest image config that is read, in bytes: real ones hold some kilobytes; the largest seen
+/// (many hundred history entries and labels) some hundred.
+pub const CONFIG_BYTES: u64 = 8 << 20;
+
+/// How deep indexes may lie within indexes: one is usual, two is seen (attestations).
+pub const INDEX_DEPTH: usize = 4;
+
+/// Most manifests one index may name.
+pub const INDEX_ENTRIES: usize = 4096;
+
+/// Most layers an image may have: overlayfs takes 500 lower layers, Docker 127.
+pub const LAYERS: usize = 500;
+
+/// Longest uncompressed tar of one layer, in bytes (1 TiB): beyond it an EROFS index with
+/// 512-byte blocks can't address the data (32 bits of blocks would be 2 TiB).
+pub const LAYER_BYTES: u64 = 1 << 40;
+
+/// How many times its compressed size a layer may inflate to. gzip's own bound is 1,032; zstd
+/// and xz know none, and a layer of zeros is legal, so small layers are let through by
+/// [`INFLATION_FREE_BYTES`].
+pub const INFLATION_RATIO: u64 = 1100;
+
+/// Inflated bytes that are free of the ratio (256 MiB).
+pub const INFLATION_FREE_BYTES: u64 = 256 << 20;
+
+/// Most entries one layer may have (50 million; the largest real images have 2 million files).
+pub const LAYER_ENTRIES: u64 = 50_000_000;
+
+/// Longest path of a layer entry, in bytes: Linux's PATH_MAX.
+pub const PATH_BYTES: usize = 4096;
+
+/// Longest name of a directory entry, in bytes: Linux's NAME_MAX.
+pub const NAME_BYTES: usize = 255;
+
+/// Longest run of extension headers (PAX, GNU long names) before one entry, in bytes: holds the
+/// largest legal set of xattrs (64 KiB each) and paths with room.
+pub const TAR_EXTENSION_BYTES: u64 = 4 << 20;
+
+/// All xattrs of one entry together, in bytes: what an EROFS inode can hold inline
+/// (16 bits of 4-byte units).
+pub const XATTR_BYTES: usize = 200 << 10;
+
+/// How deep arrays and objects may nest in a JSON document.
+pub const JSON_DEPTH: usize = 64;

@@ -1,0 +1,1 @@
+//! Every end-to-end test of the binary, in one test binary.
