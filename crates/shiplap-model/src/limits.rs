@@ -51,3 +51,16 @@ pub const XATTR_BYTES: usize = 200 << 10;
 
 /// How deep arrays and objects may nest in a JSON document.
 pub const JSON_DEPTH: usize = 64;
+
+/// Longest template of `--format`, in bytes: people type some hundred.
+pub const TEMPLATE_BYTES: usize = 64 << 10;
+
+/// How deep blocks, parentheses and templates calling templates may nest: keeps the stack small.
+pub const TEMPLATE_DEPTH: usize = 256;
+
+/// Steps one execution of a template may take: `range` takes any number to count to.
+pub const TEMPLATE_STEPS: u64 = 10_000_000;
+
+/// Longest text one execution of a template may make, in bytes: the JSON of a large image is
+/// below one MiB.
+pub const TEMPLATE_OUTPUT_BYTES: usize = 16 << 20;
