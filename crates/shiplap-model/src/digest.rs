@@ -89,7 +89,9 @@ impl Algorithm {
     }
 
     fn by_name(name: &str) -> Option<Self> {
-        [Self::Sha256, Self::Sha384, Self::Sha512].into_iter().find(|a| a.name() == name)
+        [Self::Sha256, Self::Sha384, Self::Sha512]
+            .into_iter()
+            .find(|a| a.name() == name)
     }
 }
 
@@ -117,7 +119,9 @@ impl Digest {
     /// The part before the colon.
     #[must_use]
     pub fn algorithm_name(&self) -> &str {
-        self.0.split_once(':').map_or("", |(algorithm, _)| algorithm)
+        self.0
+            .split_once(':')
+            .map_or("", |(algorithm, _)| algorithm)
     }
 
     /// The part after the colon: lowercase hex for every registered algorithm.
@@ -137,7 +141,9 @@ impl Digest {
     /// # Errors
     /// [`DigestError::Unsupported`] for an algorithm that is not computed here.
     pub fn hasher(&self) -> Result<Hasher, DigestError> {
-        self.algorithm().map(Hasher::new).ok_or_else(|| DigestError::Unsupported(self.clone()))
+        self.algorithm()
+            .map(Hasher::new)
+            .ok_or_else(|| DigestError::Unsupported(self.clone()))
     }
 
     /// Checks `bytes` against this digest.
@@ -157,16 +163,23 @@ impl FromStr for Digest {
     fn from_str(s: &str) -> Result<Self, DigestError> {
         let malformed = || DigestError::Malformed(s.chars().take(200).collect());
         let (algorithm, encoded) = s.split_once(':').ok_or_else(malformed)?;
-        let component =
-            |c: &str| !c.is_empty() && c.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        let component = |c: &str| {
+            !c.is_empty()
+                && c.bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        };
         let well_formed = algorithm.split(['+', '.', '_', '-']).all(component)
             && !encoded.is_empty()
-            && encoded.bytes().all(|b| b.is_ascii_alphanumeric() || b"=_-".contains(&b));
+            && encoded
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"=_-".contains(&b));
         if !well_formed {
             return Err(malformed());
         }
         if let Some(known) = Algorithm::by_name(algorithm) {
-            let is_hex = encoded.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+            let is_hex = encoded
+                .bytes()
+                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
             if encoded.len() != known.hex_len() || !is_hex {
                 return Err(DigestError::Encoded {
                     digest: s.chars().take(200).collect(),
@@ -330,7 +343,10 @@ impl Hasher {
         if actual == *expected {
             Ok(())
         } else {
-            Err(DigestError::Mismatch { expected: expected.clone(), actual })
+            Err(DigestError::Mismatch {
+                expected: expected.clone(),
+                actual,
+            })
         }
     }
 }
@@ -370,7 +386,13 @@ impl<R: Read> VerifyingReader<R> {
     /// [`DigestError::Unsupported`].
     pub fn new(inner: R, digest: Digest, size_bytes: u64) -> Result<Self, DigestError> {
         let hasher = Some(digest.hasher()?);
-        Ok(Self { inner, digest, size_bytes, seen_bytes: 0, hasher })
+        Ok(Self {
+            inner,
+            digest,
+            size_bytes,
+            seen_bytes: 0,
+            hasher,
+        })
     }
 
     fn wrong_size(&self) -> io::Error {
@@ -410,5 +432,9 @@ impl<R: Read> Read for VerifyingReader<R> {
 
 fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes.iter().flat_map(|b| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]]).map(char::from).collect()
+    bytes
+        .iter()
+        .flat_map(|b| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]])
+        .map(char::from)
+        .collect()
 }

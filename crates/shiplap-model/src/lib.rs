@@ -6,7 +6,19 @@
 //! known here.
 #![forbid(unsafe_code)]
 
+pub mod config;
+pub mod descriptor;
 pub mod digest;
+pub mod json;
 pub mod limits;
+pub mod manifest;
+pub mod media_type;
+pub mod platform;
+pub mod reference;
 
+pub use config::ImageConfig;
+pub use descriptor::Descriptor;
 pub use digest::{ChainId, DiffId, Digest, ImageId};
+pub use manifest::{Document, DocumentError, Index, Manifest};
+pub use platform::Platform;
+pub use reference::{AnyReference, Reference, Repository};

@@ -64,3 +64,13 @@ pub const TEMPLATE_STEPS: u64 = 10_000_000;
 /// Longest text one execution of a template may make, in bytes: the JSON of a large image is
 /// below one MiB.
 pub const TEMPLATE_OUTPUT_BYTES: usize = 16 << 20;
+
+/// Longest path of a repository, in bytes: distribution's own bound.
+pub const REPOSITORY_BYTES: usize = 255;
+
+/// Longest tag, in bytes: distribution's own bound.
+pub const TAG_BYTES: usize = 128;
+
+/// Longest reference, in bytes: the longest path, tag and SHA-512 digest (135) and DNS name (253)
+/// with a port, and room.
+pub const REFERENCE_BYTES: usize = 1024;
