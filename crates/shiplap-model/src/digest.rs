@@ -17,15 +17,25 @@ pub enum DigestError {
     /// No `algorithm:encoded` form, or characters outside the grammar.
     #[error("parse digest {0:?}: want algorithm:hex, as sha256:2c26b46b…")]
     Malformed(String),
-    /// A registered algorithm with an encoded part of the wrong length or alphabet.
-    #[error("parse digest {digest:?}: {algorithm} wants {want} lowercase hex characters")]
-    Encoded {
+    /// A registered algorithm with an encoded part of the wrong length.
+    #[error("parse digest {digest:?}: {algorithm} wants {want} hex characters, not {actual}")]
+    Length {
         /// The whole string.
         digest: String,
         /// The registered algorithm.
         algorithm: &'static str,
         /// How many characters it wants.
         want: usize,
+        /// How many there are.
+        actual: usize,
+    },
+    /// A registered algorithm with an encoded part that is not lowercase hex.
+    #[error("parse digest {digest:?}: {algorithm} wants lowercase hex characters")]
+    Encoded {
+        /// The whole string.
+        digest: String,
+        /// The registered algorithm.
+        algorithm: &'static str,
     },
     /// An algorithm that can be named but not computed here.
     #[error("verify {0}: its algorithm is not one of sha256, sha384, sha512")]
@@ -177,14 +187,24 @@ impl FromStr for Digest {
             return Err(malformed());
         }
         if let Some(known) = Algorithm::by_name(algorithm) {
-            let is_hex = encoded
+            let digest = || s.chars().take(200).collect();
+            let (want, actual) = (known.hex_len(), encoded.len());
+            if actual != want {
+                let algorithm = known.name();
+                return Err(DigestError::Length {
+                    digest: digest(),
+                    algorithm,
+                    want,
+                    actual,
+                });
+            }
+            if !encoded
                 .bytes()
-                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-            if encoded.len() != known.hex_len() || !is_hex {
+                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+            {
                 return Err(DigestError::Encoded {
-                    digest: s.chars().take(200).collect(),
+                    digest: digest(),
                     algorithm: known.name(),
-                    want: known.hex_len(),
                 });
             }
         }
@@ -438,3 +458,6 @@ fn hex(bytes: &[u8]) -> String {
         .map(char::from)
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,18 +7,29 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod conformance;
 pub mod descriptor;
 pub mod digest;
+pub mod distribution;
+pub mod filter;
 pub mod json;
 pub mod limits;
 pub mod manifest;
 pub mod media_type;
 pub mod platform;
+pub mod raw;
 pub mod reference;
+pub mod search;
+pub mod units;
 
 pub use config::ImageConfig;
 pub use descriptor::Descriptor;
 pub use digest::{ChainId, DiffId, Digest, ImageId};
+pub use filter::Filters;
 pub use manifest::{Document, DocumentError, Index, Manifest};
 pub use platform::Platform;
+pub use raw::Raw;
 pub use reference::{AnyReference, Reference, Repository};
+
+#[cfg(test)]
+mod table;

@@ -49,6 +49,11 @@ pub const TAR_EXTENSION_BYTES: u64 = 4 << 20;
 /// (16 bits of 4-byte units).
 pub const XATTR_BYTES: usize = 200 << 10;
 
+/// How much longer than its tar a layer index may become through sparse files, in bytes (64 MiB):
+/// a hole costs a tar nothing but may cost an index chunk entries or copies. A sparse file of
+/// 300 GB with some written pages takes 3 MB.
+pub const INDEX_EXTRA_BYTES: u64 = 64 << 20;
+
 /// How deep arrays and objects may nest in a JSON document.
 pub const JSON_DEPTH: usize = 64;
 
@@ -74,3 +79,13 @@ pub const TAG_BYTES: usize = 128;
 /// Longest reference, in bytes: the longest path, tag and SHA-512 digest (135) and DNS name (253)
 /// with a port, and room.
 pub const REFERENCE_BYTES: usize = 1024;
+
+/// Longest `filters` parameter of the Engine API, in bytes: holds a thousand names.
+pub const FILTER_BYTES: u64 = 256 << 10;
+
+/// Most members an archive of images may have: some per layer and image, far fewer than files.
+pub const ARCHIVE_MEMBERS: u64 = 1_000_000;
+
+/// Longest `index.json` of an OCI layout, in bytes: it names every image of the layout, so it may
+/// be longer than a registry's index.
+pub const LAYOUT_INDEX_BYTES: u64 = 16 << 20;

@@ -2,7 +2,7 @@
 //!
 //! Read with the tolerance that pulling needs (no layers, `null` for absent) but never where two
 //! readers could see two different images: see [`Document::parse`]. Whether a document is exactly
-//! what the specification asks is `conformance`'s question. Schema 1 is only recognised.
+//! what the specification asks is [`crate::conformance`]'s question. Schema 1 is only recognised.
 
 use std::collections::BTreeMap;
 

@@ -470,8 +470,8 @@ fn older_arm64(variant: &str) -> Vec<String> {
 }
 
 /// Whether a Windows image of version `image` runs on a host of version `host`: before Server
-/// 2022 (build 20348) builds must be equal; after it an image may be as old as the host's last
-/// long-term release.
+/// 2022 (build 20348) builds must be equal; after it an image may be as old as the long-term
+/// release before the host.
 fn windows_version_fits(host: Option<&str>, image: Option<&str>) -> bool {
     const LONG_TERM_BUILDS: [u32; 2] = [20348, 26100];
     let (Some(host), Some(image)) = (host, image) else {
@@ -486,14 +486,14 @@ fn windows_version_fits(host: Option<&str>, image: Option<&str>) -> bool {
     if (host_major, host_minor) != (major, minor) {
         return false;
     }
-    match LONG_TERM_BUILDS
+    if host_build < LONG_TERM_BUILDS[0] {
+        return host_build == build;
+    }
+    let oldest = LONG_TERM_BUILDS
         .iter()
         .rev()
-        .find(|release| host_build >= **release)
-    {
-        Some(release) => (*release..=host_build).contains(&build),
-        None => host_build == build,
-    }
+        .find(|release| host_build > **release);
+    (*oldest.unwrap_or(&LONG_TERM_BUILDS[0])..=host_build).contains(&build)
 }
 
 #[cfg(test)]
