@@ -110,7 +110,7 @@ pub fn misspelt<'r>(rest: &'r Rest, known: &[&'static str]) -> Option<(&'r str, 
     rest.keys().find_map(|key| {
         known
             .iter()
-            .find(|known| folds_to(key, known))
+            .find(|known| key != *known && folds_to(key, known))
             .map(|known| (key.as_str(), *known))
     })
 }

@@ -89,3 +89,7 @@ pub const ARCHIVE_MEMBERS: u64 = 1_000_000;
 /// Longest `index.json` of an OCI layout, in bytes: it names every image of the layout, so it may
 /// be longer than a registry's index.
 pub const LAYOUT_INDEX_BYTES: u64 = 16 << 20;
+
+/// Most memory that decompressing one stream may take, in bytes (128 MiB): the window of zstd's
+/// `--long` default and twice what `xz -9` needs.
+pub const DECODER_MEMORY_BYTES: u64 = 128 << 20;

@@ -230,6 +230,11 @@ impl Document {
             source,
         };
         let shape: Shape = json::parse(bytes, limits::MANIFEST_BYTES).map_err(json_error)?;
+        // serde takes an array for a struct, too.
+        if bytes.trim_ascii_start().first() != Some(&b'{') {
+            let problem = "it is not an object".to_owned();
+            return Err(json_error(JsonError::Malformed { problem }));
+        }
         let said = content_type
             .map(media_type::of_content_type)
             .filter(|said| is_telling(said));
@@ -305,9 +310,7 @@ impl Manifest {
     /// Its media type: as it says, or OCI's.
     #[must_use]
     pub fn media_type(&self) -> &str {
-        self.media_type
-            .as_deref()
-            .unwrap_or(media_type::OCI_MANIFEST)
+        own_media_type(self.media_type.as_deref()).unwrap_or(media_type::OCI_MANIFEST)
     }
 
     /// Whether it holds an image, by its config's type; otherwise it is an artifact.
@@ -375,7 +378,7 @@ impl Index {
     /// Its media type: as it says, or OCI's.
     #[must_use]
     pub fn media_type(&self) -> &str {
-        self.media_type.as_deref().unwrap_or(media_type::OCI_INDEX)
+        own_media_type(self.media_type.as_deref()).unwrap_or(media_type::OCI_INDEX)
     }
 
     /// The entry that fits `wanted` best: see [`Platform::choose`]. Entries that are neither
@@ -422,7 +425,7 @@ impl Kind {
 impl Shape {
     /// What the document is, if its keys, its media type and what was said of it agree.
     fn kind(&self, said: Option<&str>) -> Result<Kind, DocumentError> {
-        let own = self.media_type.as_deref().filter(|own| !own.is_empty());
+        let own = own_media_type(self.media_type.as_deref());
         let is_v1 = |media_type: &str| {
             [
                 media_type::DOCKER_MANIFEST_V1,
@@ -484,6 +487,11 @@ impl Shape {
         }
         Ok(shape)
     }
+}
+
+/// An empty `mediaType` says nothing.
+fn own_media_type(written: Option<&str>) -> Option<&str> {
+    written.filter(|written| !written.is_empty())
 }
 
 fn mismatch(said: &str, by: &'static str, found: &str) -> DocumentError {

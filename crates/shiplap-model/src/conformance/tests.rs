@@ -24,25 +24,35 @@ fn judge(case: &Value) -> Result<(), String> {
         kind => return Err(format!("no such kind: {kind}")),
     };
     let verdict = check(kind, bytes);
-    same(&Some(verdict.is_ok()), &case["expect"]["valid"].as_bool()).map_err(|_| format!("{verdict:?}"))?;
+    same(&Some(verdict.is_ok()), &case["expect"]["valid"].as_bool())
+        .map_err(|_| format!("{verdict:?}"))?;
     if verdict.is_err() {
         return Ok(());
     }
     let rewritten = match kind {
-        DocumentKind::Manifest => Manifest::parse(bytes).map(|read| serde_json::to_value(read).unwrap()),
+        DocumentKind::Manifest => {
+            Manifest::parse(bytes).map(|read| serde_json::to_value(read).unwrap())
+        }
         DocumentKind::Index => Index::parse(bytes).map(|read| serde_json::to_value(read).unwrap()),
-        DocumentKind::Config => ImageConfig::parse(bytes).map(|read| serde_json::to_value(read).unwrap()),
+        DocumentKind::Config => {
+            ImageConfig::parse(bytes).map(|read| serde_json::to_value(read).unwrap())
+        }
         DocumentKind::Descriptor | DocumentKind::ImageLayout => return Ok(()),
     };
     let rewritten = rewritten.map_err(|error| error.to_string())?;
-    same(&without_nothing(rewritten), &without_nothing(serde_json::from_slice(bytes).unwrap()))
+    same(
+        &without_nothing(rewritten),
+        &without_nothing(serde_json::from_slice(bytes).unwrap()),
+    )
 }
 
 /// Without `null` and empty values at known places, which mean the same as absence.
 fn without_nothing(mut value: Value) -> Value {
     for object in ["", "/config"] {
         if let Some(Value::Object(fields)) = value.pointer_mut(object) {
-            fields.retain(|_, value| ![Value::Null, "".into(), serde_json::json!({})].contains(value));
+            fields.retain(|_, value| {
+                ![Value::Null, "".into(), serde_json::json!({})].contains(value)
+            });
         }
     }
     value
@@ -55,9 +65,19 @@ fn says_where_and_what() {
         assert_eq!(error, format!("check document: {message}"));
     }
     let blob = r#""mediaType":"a/b","size":1,"digest":"sha256+b64:a""#;
-    let manifest = |layer: &str| format!(r#"{{"schemaVersion":2,"config":{{{blob}}},"layers":[{{{blob}}},{layer}]}}"#);
-    wrong(DocumentKind::Manifest, &manifest("7"), "manifest.layers[1] is not an object");
-    wrong(DocumentKind::Manifest, &manifest(r#"{"mediaType":"a/b"}"#), "manifest.layers[1] has no \"size\"");
+    let manifest = |layer: &str| {
+        format!(r#"{{"schemaVersion":2,"config":{{{blob}}},"layers":[{{{blob}}},{layer}]}}"#)
+    };
+    wrong(
+        DocumentKind::Manifest,
+        &manifest("7"),
+        "manifest.layers[1] is not an object",
+    );
+    wrong(
+        DocumentKind::Manifest,
+        &manifest(r#"{"mediaType":"a/b"}"#),
+        "manifest.layers[1] has no \"size\"",
+    );
     wrong(
         DocumentKind::Manifest,
         &manifest(&format!(r#"{{{blob},"urls":["x:y",0]}}"#)),

@@ -12,11 +12,21 @@ fn hashes_what_everybody_hashes() {
     let mut hasher = Hasher::new(Algorithm::Sha512);
     hasher.update(b"abc");
     let digest = hasher.finish();
-    assert!(digest.as_str().starts_with("sha512:ddaf35a193617abacc417349ae204131"));
+    assert!(
+        digest
+            .as_str()
+            .starts_with("sha512:ddaf35a193617abacc417349ae204131")
+    );
     assert_eq!(digest.verify(b"abc"), Ok(()));
-    assert!(matches!(digest.verify(b"abd"), Err(DigestError::Mismatch { .. })));
+    assert!(matches!(
+        digest.verify(b"abd"),
+        Err(DigestError::Mismatch { .. })
+    ));
     let unknown: Digest = "md5:d41d8cd98f00b204e9800998ecf8427e".parse().unwrap();
-    assert!(matches!(unknown.verify(b""), Err(DigestError::Unsupported(_))));
+    assert!(matches!(
+        unknown.verify(b""),
+        Err(DigestError::Unsupported(_))
+    ));
 }
 
 #[test]
@@ -24,7 +34,10 @@ fn chains_as_the_specification_says() {
     let layer = |content: &[u8]| DiffId::from(Digest::of(content));
     let (a, b, c) = (layer(b"a"), layer(b"b"), layer(b"c"));
     assert_eq!(ChainId::of(&[]), None);
-    assert_eq!(ChainId::of(std::slice::from_ref(&a)).unwrap().digest(), a.digest());
+    assert_eq!(
+        ChainId::of(std::slice::from_ref(&a)).unwrap().digest(),
+        a.digest()
+    );
     let two = Digest::of(format!("{a} {b}").as_bytes());
     let three = Digest::of(format!("{two} {c}").as_bytes());
     assert_eq!(ChainId::of(&[a, b, c]).unwrap().digest(), &three);
@@ -37,14 +50,31 @@ fn a_verifying_reader_yields_only_the_right_bytes() {
         let mut reader = VerifyingReader::new(content, digest, size_bytes)?;
         match reader.read_to_end(&mut bytes) {
             Ok(_) => Ok(bytes),
-            Err(error) => Err(error.into_inner().unwrap().downcast_ref::<DigestError>().unwrap().clone()),
+            Err(error) => Err(error
+                .into_inner()
+                .unwrap()
+                .downcast_ref::<DigestError>()
+                .unwrap()
+                .clone()),
         }
     }
     let digest = Digest::of(b"content");
     assert_eq!(read(b"content", digest.clone(), 7).unwrap(), b"content");
-    assert!(matches!(read(b"contenu", digest.clone(), 7), Err(DigestError::Mismatch { .. })));
-    assert!(matches!(read(b"content", digest.clone(), 8), Err(DigestError::Size { actual_bytes: 7, .. })));
-    assert!(matches!(read(b"content+", digest, 7), Err(DigestError::Size { .. })));
+    assert!(matches!(
+        read(b"contenu", digest.clone(), 7),
+        Err(DigestError::Mismatch { .. })
+    ));
+    assert!(matches!(
+        read(b"content", digest.clone(), 8),
+        Err(DigestError::Size {
+            actual_bytes: 7,
+            ..
+        })
+    ));
+    assert!(matches!(
+        read(b"content+", digest, 7),
+        Err(DigestError::Size { .. })
+    ));
 }
 
 proptest! {

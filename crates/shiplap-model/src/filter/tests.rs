@@ -1,4 +1,8 @@
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests may stop at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests may stop at the first surprise"
+)]
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -24,7 +28,8 @@ fn check(case: &Value) -> Result<(), String> {
             same(&Some(found), &expect["match"].as_bool())
         }
         "filter_match_kv" => {
-            let values: BTreeMap<String, String> = serde_json::from_value(case["values"].clone()).unwrap();
+            let values: BTreeMap<String, String> =
+                serde_json::from_value(case["values"].clone()).unwrap();
             let found = filters().matches_labels(text(case, "field"), &values);
             same(&Some(found), &expect["match"].as_bool())
         }
@@ -59,8 +64,14 @@ fn reads_arguments() {
     assert_eq!(filters.flag("dangling", false), Ok(true));
     assert!(Filters::new().add_argument("label").is_err());
     assert!(filters.check_keys(&["label", "dangling"]).is_ok());
-    let error = filters.check_keys(&["label", "until"]).unwrap_err().to_string();
-    assert!(error.contains("\"dangling\"") && error.contains("label, until"), "{error}");
+    let error = filters
+        .check_keys(&["label", "until"])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("\"dangling\"") && error.contains("label, until"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -83,7 +94,10 @@ fn matches_in_many_ways() {
 fn json_has_two_forms_and_bounds() {
     assert_eq!(Filters::parse_json("null"), Ok(Filters::new()));
     assert_eq!(Filters::parse_json("{}").unwrap().to_json(), "");
-    assert_eq!(of(&["b=2", "a=1"]).to_json(), r#"{"a":{"1":true},"b":{"2":true}}"#);
+    assert_eq!(
+        of(&["b=2", "a=1"]).to_json(),
+        r#"{"a":{"1":true},"b":{"2":true}}"#
+    );
     assert!(Filters::parse_json(r#"{"a":["1"],"b":{"2":true}}"#).is_err());
     assert!(Filters::parse_json(&format!("{}[]", " ".repeat(1 << 20))).is_err());
     let off = Filters::parse_json(r#"{"a":{"1":false,"2":true}}"#).unwrap();
@@ -97,7 +111,7 @@ proptest! {
         let mut filters = Filters::new();
         filters.add(key.as_str(), value.as_str());
         prop_assert!(filters.matches(&key, &value));
-        filters.matches(&key, &found);
+        let _ = filters.matches(&key, &found);
         prop_assert_eq!(Filters::parse_json(&filters.to_json()).unwrap(), filters);
     }
 }

@@ -1,4 +1,8 @@
-#![allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests may stop at the first surprise"
+)]
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -12,16 +16,22 @@ fn takes_only_what_all_read_alike() {
         match (found, wanted) {
             (Ok(()), Ok(())) => {}
             (Err(found), Err(wanted)) if found.contains(wanted) => {}
-            (found, wanted) => assert!(false, "{text:?}: found {found:?}, wanted {wanted:?}"),
+            (found, wanted) => panic!("{text:?}: found {found:?}, wanted {wanted:?}"),
         }
     }
-    check_is(r#"{"a":1,"b":[{"a":2},{"a":3}],"c":null,"d":-1.5e3,"e":true,"f":"x"}"#, Ok(()));
+    check_is(
+        r#"{"a":1,"b":[{"a":2},{"a":3}],"c":null,"d":-1.5e3,"e":true,"f":"x"}"#,
+        Ok(()),
+    );
     check_is(r#"{"a":1,"A":2}"#, Ok(()));
     check_is("", Err("EOF"));
     check_is("{} {}", Err("trailing characters"));
     check_is("{}\0", Err("trailing characters"));
     check_is("1.0.0", Err("trailing characters"));
-    check_is(r#"{"a":1,"a":1}"#, Err("\"a\" stands twice in one object (line 1, column 10)"));
+    check_is(
+        r#"{"a":1,"a":1}"#,
+        Err("\"a\" stands twice in one object (line 1, column 10)"),
+    );
     check_is(r#"{"a":1,"\u0061":1}"#, Err("\"a\" stands twice"));
     check_is(r#"{"x":[{"y":{"b":0,"b":0}}]}"#, Err("\"b\" stands twice"));
     check_is("[1,]", Err("trailing comma"));
@@ -30,7 +40,10 @@ fn takes_only_what_all_read_alike() {
     check_is("\u{feff}{}", Err("expected value"));
     check_is(&"[".repeat(500), Err("nest deeper than 64"));
     check_is(&format!("{}{}", "[".repeat(64), "]".repeat(64)), Ok(()));
-    check_is(&format!("{}{}", "[".repeat(65), "]".repeat(65)), Err("nest deeper than 64"));
+    check_is(
+        &format!("{}{}", "[".repeat(65), "]".repeat(65)),
+        Err("nest deeper than 64"),
+    );
     check_is(&" ".repeat(1001), Err("1001 bytes, more than the 1000"));
     check_is("\"\\ud800\"", Err("hex escape"));
     assert!(check(b"\"\xff\"", 1000).is_err());
@@ -38,12 +51,17 @@ fn takes_only_what_all_read_alike() {
 
 #[test]
 fn finds_the_late_duplicate_among_many_keys() {
-    let keys: Vec<String> = (0..10_000).map(|number| format!("\"k{number}\":0")).collect();
+    let keys: Vec<String> = (0..10_000)
+        .map(|number| format!("\"k{number}\":0"))
+        .collect();
     let fine = format!("{{{}}}", keys.join(","));
     assert_eq!(check(fine.as_bytes(), u64::MAX), Ok(()));
     for key in ["k3", "k9999"] {
         let twice = format!("{{{},\"{key}\":1}}", keys.join(","));
-        assert!(matches!(check(twice.as_bytes(), u64::MAX), Err(JsonError::DuplicateKey { .. })));
+        assert!(matches!(
+            check(twice.as_bytes(), u64::MAX),
+            Err(JsonError::DuplicateKey { .. })
+        ));
     }
 }
 
@@ -52,7 +70,11 @@ fn knows_what_go_takes_for_a_key() {
     fn check(found: &str, wanted: Option<&'static str>) {
         let rest = Rest::from([(found.to_owned(), Value::Null)]);
         let known = ["layers", "os.version", "schemaVersion", "size"];
-        assert_eq!(misspelt(&rest, &known).map(|(_, known)| known), wanted, "{found}");
+        assert_eq!(
+            misspelt(&rest, &known).map(|(_, known)| known),
+            wanted,
+            "{found}"
+        );
     }
     check("Layers", Some("layers"));
     check("LAYERS", Some("layers"));
@@ -66,7 +88,9 @@ fn knows_what_go_takes_for_a_key() {
 
 #[test]
 fn errors_of_shape_say_where() {
-    let error = parse::<Vec<u8>>(b"[1,\n\"x\"]", 100).unwrap_err().to_string();
+    let error = parse::<Vec<u8>>(b"[1,\n\"x\"]", 100)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("line 2 column 3"), "{error}");
 }
 

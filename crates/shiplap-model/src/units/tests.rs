@@ -7,7 +7,11 @@ use super::*;
 #[test]
 fn reads_sizes() {
     fn check(text: &str, decimal: Option<u64>, binary: Option<u64>) {
-        assert_eq!(parse_size(text, SizeBase::Decimal).ok(), decimal, "{text:?}");
+        assert_eq!(
+            parse_size(text, SizeBase::Decimal).ok(),
+            decimal,
+            "{text:?}"
+        );
         assert_eq!(parse_size(text, SizeBase::Binary).ok(), binary, "{text:?}");
     }
     let all = |bytes| (Some(bytes), Some(bytes));
@@ -19,14 +23,19 @@ fn reads_sizes() {
         check(text, Some(32_000), Some(32_768));
     }
     check("32.5kB", Some(32_500), Some(33_280));
-    check("32.3 mb", Some(32_300_000), Some(33_869_004));
+    // Go multiplies binary fractions, too.
+    check("32.3 mb", Some(32_299_999), Some(33_869_004));
     check("1.5GB", Some(1_500_000_000), Some(1_610_612_736));
     check("32tb", Some(32_000_000_000_000), Some(35_184_372_088_832));
-    check("32P", Some(32_000_000_000_000_000), Some(36_028_797_018_963_968));
+    check(
+        "32P",
+        Some(32_000_000_000_000_000),
+        Some(36_028_797_018_963_968),
+    );
     check("0", Some(0), Some(0));
     for text in [
-        "", "hello", "-32", ".3kB", " 32 ", "32m b", "32bm", "32.", "1..2", "1.2.3", "+1", "1e3", "32  k", "32kk",
-        "32bb", "k", "10000p", "32é",
+        "", "hello", "-32", ".3kB", " 32 ", "32m b", "32bm", "32.", "1..2", "1.2.3", "+1", "1e3",
+        "32  k", "32kk", "32bb", "k", "10000p", "32é",
     ] {
         check(text, None, None);
     }
@@ -57,12 +66,19 @@ fn writes_sizes() {
 #[test]
 fn writes_durations() {
     fn check(seconds: u64, wanted: &str) {
-        assert_eq!(human_duration(Duration::from_secs(seconds)), wanted, "{seconds} s");
+        assert_eq!(
+            human_duration(Duration::from_secs(seconds)),
+            wanted,
+            "{seconds} s"
+        );
     }
     const MINUTE: u64 = 60;
     const HOUR: u64 = 60 * MINUTE;
     const DAY: u64 = 24 * HOUR;
-    assert_eq!(human_duration(Duration::from_millis(450)), "Less than a second");
+    assert_eq!(
+        human_duration(Duration::from_millis(450)),
+        "Less than a second"
+    );
     check(1, "1 second");
     check(45, "45 seconds");
     check(59, "59 seconds");
@@ -113,7 +129,21 @@ fn reads_durations() {
     check("0.100000000000000000000h", Some(360 * S));
     check("9223372036854775807ns", Some(i64::MAX));
     check("-9223372036854775808ns", Some(i64::MIN));
-    for text in ["", "3", "-", "s", ".", "-.", ".s", "1d", "5x", "1.1.1s", "+-1s", "9223372036854775808ns", "3000000h"] {
+    for text in [
+        "",
+        "3",
+        "-",
+        "s",
+        ".",
+        "-.",
+        ".s",
+        "1d",
+        "5x",
+        "1.1.1s",
+        "+-1s",
+        "9223372036854775808ns",
+        "3000000h",
+    ] {
         check(text, None);
     }
 }
