@@ -5,4 +5,6 @@
 //! directory handles. It talks to no registry and mounts nothing.
 #![forbid(unsafe_code)]
 
+pub mod compress;
+pub mod tar;
 pub mod tree;

@@ -61,10 +61,10 @@ pub const JSON_DEPTH: usize = 64;
 pub const TEMPLATE_BYTES: usize = 64 << 10;
 
 /// How deep blocks, parentheses and templates calling templates may nest: keeps the stack small.
-pub const TEMPLATE_DEPTH: usize = 256;
+pub const TEMPLATE_DEPTH: usize = 100;
 
 /// Steps one execution of a template may take: `range` takes any number to count to.
-pub const TEMPLATE_STEPS: u64 = 10_000_000;
+pub const TEMPLATE_STEPS: u64 = 1_000_000;
 
 /// Longest text one execution of a template may make, in bytes: the JSON of a large image is
 /// below one MiB.
@@ -93,3 +93,25 @@ pub const LAYOUT_INDEX_BYTES: u64 = 16 << 20;
 /// Most memory that decompressing one stream may take, in bytes (128 MiB): the window of zstd's
 /// `--long` default and twice what `xz -9` needs.
 pub const DECODER_MEMORY_BYTES: u64 = 128 << 20;
+
+/// Longest body of a registry's error that is read, in bytes: errors are some hundred bytes.
+pub const REGISTRY_ERROR_BYTES: u64 = 64 << 10;
+
+/// Longest answer of a token server, in bytes: tokens that name many groups reach some 10 KiB.
+pub const TOKEN_BYTES: u64 = 1 << 20;
+
+/// Longest page of a registry's list (tags, repositories, search results), in bytes: a registry
+/// that doesn't page sends all of, say, 100,000 tags at once.
+pub const REGISTRY_LIST_BYTES: u64 = 32 << 20;
+
+/// Most pages of a registry's list that are followed.
+pub const REGISTRY_LIST_PAGES: usize = 10_000;
+
+/// Most entries of a registry's list.
+pub const REGISTRY_LIST_ENTRIES: usize = 1_000_000;
+
+/// Most redirects that are followed for one request; Docker's and Go's number.
+pub const REDIRECTS: usize = 10;
+
+/// Longest credential file, and longest answer of a credential helper, in bytes.
+pub const CREDENTIAL_BYTES: u64 = 4 << 20;
