@@ -1,1 +1,6 @@
+//! The command `shiplap`.
+#![forbid(unsafe_code)]
+
+mod template;
+
 fn main() {}
