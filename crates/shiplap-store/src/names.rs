@@ -1,0 +1,95 @@
+//! `tags.json`: the names of images, kept a second time outside the database.
+//!
+//! Blobs tell everything about images but what users call them. So each change of a tag or
+//! repository digest rewrites this small file whole (new file, sync, rename) within the
+//! transaction that makes the change. Nobody reads it but repair, when the database is lost; a
+//! process that dies between the rename and the commit leaves it one change ahead, which the next
+//! change or `check` evens out.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write as _;
+
+use serde::{Deserialize, Serialize};
+use shiplap_model::ImageId;
+use shiplap_model::reference::Reference;
+
+use crate::database::Tx;
+use crate::error::StoreError;
+use crate::image::repo_digest_of_cells;
+use crate::layout::Layout;
+use crate::lease::sync_parent;
+use crate::record::RepoDigest;
+
+/// Form of the file.
+const VERSION: u32 = 1;
+
+/// What the file holds.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Names {
+    version: u32,
+    pub(crate) tags: BTreeMap<Reference, ImageId>,
+    pub(crate) repo_digests: BTreeMap<ImageId, Vec<RepoDigest>>,
+}
+
+impl Names {
+    /// What a store without names has.
+    pub(crate) fn none() -> Self {
+        Self {
+            version: VERSION,
+            ..Self::default()
+        }
+    }
+}
+
+/// The names in the database.
+pub(crate) fn recorded(tx: &Tx<'_>) -> Result<Names, StoreError> {
+    let tags = tx.rows("SELECT reference, image FROM tags", [], |cells| {
+        Ok((
+            cells.parsed(0, "tags.reference")?,
+            cells.parsed(1, "tags.image")?,
+        ))
+    })?;
+    let mut repo_digests: BTreeMap<ImageId, Vec<RepoDigest>> = BTreeMap::new();
+    let rows = tx.rows(
+        "SELECT image, repository, digest FROM repo_digests ORDER BY repository, digest",
+        [],
+        |cells| {
+            Ok((
+                cells.parsed(0, "repo_digests.image")?,
+                repo_digest_of_cells(cells)?,
+            ))
+        },
+    )?;
+    for (image, repo_digest) in rows {
+        repo_digests.entry(image).or_default().push(repo_digest);
+    }
+    Ok(Names {
+        version: VERSION,
+        tags: tags.into_iter().collect(),
+        repo_digests,
+    })
+}
+
+/// Writes the names as the transaction sees them. Only within a write transaction: it is also
+/// what keeps two processes from writing at once.
+pub(crate) fn save(tx: &Tx<'_>, layout: &Layout) -> Result<(), StoreError> {
+    let bytes = serde_json::to_vec(&recorded(tx)?).unwrap_or_default();
+    let path = layout.names();
+    let new = path.with_extension("json.new");
+    let write = || -> Result<(), StoreError> {
+        let mut file = File::create(&new).map_err(StoreError::io("make", &new))?;
+        file.write_all(&bytes)
+            .map_err(StoreError::io("write", &new))?;
+        file.sync_all().map_err(StoreError::io("sync", &new))?;
+        std::fs::rename(&new, &path).map_err(StoreError::io("rename", &new))
+    };
+    write().inspect_err(|_| drop(std::fs::remove_file(&new)))?;
+    sync_parent(&path)
+}
+
+/// The saved names; `None` if the file is not there or not sound.
+pub(crate) fn load(layout: &Layout) -> Option<Names> {
+    let bytes = std::fs::read(layout.names()).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}

@@ -1,0 +1,180 @@
+//! From what a user writes to an image, by Docker's rules: a whole ID, else a tag or repository
+//! digest, else the beginning of an ID. Names win over short IDs.
+
+use shiplap_model::ImageId;
+use shiplap_model::reference::{AnyReference, Reference, ReferenceError};
+
+use crate::database::Tx;
+use crate::error::StoreError;
+use crate::record::RepoDigest;
+use crate::store::Store;
+
+/// Most candidates that an ambiguous ID is reported with.
+const CANDIDATES: u32 = 10;
+
+/// Why a name leads to no image.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    /// The store's own failures.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Nothing has this name.
+    #[error("find image {name}: no such image")]
+    NotFound {
+        /// What the user wrote.
+        name: String,
+    },
+    /// Several IDs begin so.
+    #[error("find image {prefix}: several IDs begin so: {}", listed(candidates))]
+    Ambiguous {
+        /// What the user wrote.
+        prefix: String,
+        /// The first ten of the images meant.
+        candidates: Vec<ImageId>,
+    },
+    /// It can be no name.
+    #[error("find image {name}: {source}")]
+    Invalid {
+        /// What the user wrote.
+        name: String,
+        /// Why it can't.
+        source: ReferenceError,
+    },
+}
+
+fn listed(candidates: &[ImageId]) -> String {
+    let short = candidates
+        .iter()
+        .map(|id| id.hex().chars().take(12).collect::<String>());
+    short.collect::<Vec<_>>().join(", ")
+}
+
+/// An image and what led to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// The image.
+    pub id: ImageId,
+    /// How it was named.
+    pub by: ResolvedBy,
+}
+
+/// What led to an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ResolvedBy {
+    /// Its ID, or the beginning of it.
+    Id,
+    /// A tag.
+    Tag(Reference),
+    /// A repository digest.
+    RepoDigest(RepoDigest),
+}
+
+impl Resolved {
+    /// An image named by its ID.
+    #[must_use]
+    pub fn by_id(id: ImageId) -> Self {
+        Self {
+            id,
+            by: ResolvedBy::Id,
+        }
+    }
+}
+
+impl Store {
+    /// Finds the image that `name` means.
+    ///
+    /// # Errors
+    /// [`ResolveError`].
+    pub fn resolve(&self, name: &str) -> Result<Resolved, ResolveError> {
+        let not_found = || ResolveError::NotFound {
+            name: name.to_owned(),
+        };
+        let invalid = |source| ResolveError::Invalid {
+            name: name.to_owned(),
+            source,
+        };
+        match AnyReference::parse(name).map_err(invalid)? {
+            AnyReference::Digest(digest) => {
+                let id = ImageId::from(digest);
+                let is_here = self.image(&id)?.is_some();
+                is_here.then(|| Resolved::by_id(id)).ok_or_else(not_found)
+            }
+            AnyReference::Named(reference) => self.read("find image", |tx| {
+                if let Some(found) = find_named(tx, &reference)? {
+                    return Ok(found);
+                }
+                let mut candidates = find_by_prefix(tx, name)?;
+                match (candidates.pop(), candidates.is_empty()) {
+                    (None, _) => Err(not_found()),
+                    (Some(id), true) => Ok(Resolved::by_id(id)),
+                    (Some(last), false) => {
+                        candidates.push(last);
+                        Err(ResolveError::Ambiguous {
+                            prefix: name.to_owned(),
+                            candidates,
+                        })
+                    }
+                }
+            }),
+        }
+    }
+
+    /// The image a tag or repository digest names; unlike [`Store::resolve`], never by ID.
+    ///
+    /// # Errors
+    /// Failures of the database.
+    pub fn find(&self, reference: &Reference) -> Result<Option<ImageId>, StoreError> {
+        self.read("find image", |tx| {
+            Ok(find_named(tx, reference)?.map(|found| found.id))
+        })
+    }
+}
+
+fn find_named(tx: &Tx<'_>, reference: &Reference) -> Result<Option<Resolved>, StoreError> {
+    if let Some(digest) = reference.digest() {
+        let repository = reference.repository().clone();
+        // An index is the digest of one image for each platform pulled: the last one counts.
+        return tx.row(
+            "SELECT r.image FROM repo_digests r JOIN images i ON i.id = r.image
+             WHERE r.repository = ?1 AND r.digest = ?2 ORDER BY i.stored_us DESC, i.id LIMIT 1",
+            (repository.to_string(), digest.as_str()),
+            |cells| {
+                let repo_digest = RepoDigest {
+                    repository: repository.clone(),
+                    digest: digest.clone(),
+                };
+                Ok(Resolved {
+                    id: cells.parsed(0, "repo_digests.image")?,
+                    by: ResolvedBy::RepoDigest(repo_digest),
+                })
+            },
+        );
+    }
+    let tag = reference.or_latest();
+    tx.row(
+        "SELECT image FROM tags WHERE reference = ?1",
+        [tag.to_string()],
+        |cells| {
+            Ok(Resolved {
+                id: cells.parsed(0, "tags.image")?,
+                by: ResolvedBy::Tag(tag.clone()),
+            })
+        },
+    )
+}
+
+fn find_by_prefix(tx: &Tx<'_>, name: &str) -> Result<Vec<ImageId>, StoreError> {
+    let hex = name.strip_prefix("sha256:").unwrap_or(name);
+    let is_hex = !hex.is_empty()
+        && hex
+            .bytes()
+            .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    if !is_hex {
+        return Ok(Vec::new());
+    }
+    tx.rows(
+        "SELECT id FROM images WHERE id >= 'sha256:' || ?1 AND id < 'sha256:' || ?1 || 'g' ORDER BY id LIMIT ?2",
+        (hex, CANDIDATES),
+        |cells| cells.parsed(0, "images.id"),
+    )
+}

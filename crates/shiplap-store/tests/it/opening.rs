@@ -1,0 +1,113 @@
+//! Opening: versions, lost databases, readers, many at once.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+
+use shiplap_store::{Access, Store, StoreError};
+
+use crate::fixture::{Fixture, Sample};
+use crate::processes::child;
+
+#[test]
+fn readers_change_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let absent = directory.path().join("absent");
+    assert!(matches!(
+        Store::open(&absent, Access::Read),
+        Err(StoreError::NoStore { .. })
+    ));
+    assert!(!absent.exists());
+    let fixture = Fixture::new();
+    let id = fixture.put(&Sample::of(&["1"]).tagged(&["app"]));
+    let reader = Store::open(&fixture.root, Access::Read).unwrap();
+    assert_eq!(reader.resolve("app").unwrap().id, id);
+    assert!(matches!(reader.lease(), Err(StoreError::ReadOnly { .. })));
+    assert!(matches!(reader.collect(), Err(StoreError::ReadOnly { .. })));
+}
+
+#[test]
+fn the_root_is_its_owners_alone() {
+    let fixture = Fixture::new();
+    assert_eq!(
+        std::fs::metadata(&fixture.root)
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777,
+        0o700
+    );
+}
+
+/// A store that its owner has opened to readers serves them, with and without a waiting log.
+#[test]
+fn another_user_reads_an_opened_store() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: needs root to become somebody else");
+        return;
+    }
+    let fixture = Fixture::new();
+    fixture.put(&Sample::of(&["1"]).tagged(&["app"]));
+    let (root, directory) = fixture.close();
+    for path in [directory.path(), &root] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let status = child("list", &root).uid(65534).gid(65534).status().unwrap();
+    assert!(status.success());
+}
+
+#[test]
+fn a_newer_schema_is_refused() {
+    let (root, _directory) = Fixture::new().close();
+    let database = rusqlite::Connection::open(root.join("shiplap.db")).unwrap();
+    database.pragma_update(None, "user_version", 99).unwrap();
+    drop(database);
+    for access in [Access::Read, Access::Write] {
+        let error = Store::open(&root, access).err().unwrap();
+        assert!(
+            matches!(error, StoreError::SchemaNewer { found: 99, .. }),
+            "{error}"
+        );
+    }
+}
+
+/// Blobs beside no database must not become garbage.
+#[test]
+fn a_lost_database_is_not_replaced() {
+    for keep_names in [false, true] {
+        let fixture = Fixture::new();
+        fixture.put(&Sample::of(&["1"]).tagged(&["app"]));
+        let (root, _directory) = fixture.close();
+        for file in ["shiplap.db", "shiplap.db-wal", "shiplap.db-shm"] {
+            drop(std::fs::remove_file(root.join(file)));
+        }
+        if !keep_names {
+            std::fs::remove_file(root.join("tags.json")).unwrap();
+        }
+        for access in [Access::Read, Access::Write] {
+            assert!(matches!(
+                Store::open(&root, access),
+                Err(StoreError::DatabaseLost { .. })
+            ));
+        }
+    }
+}
+
+#[test]
+fn many_make_one_store_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("store");
+    let children: Vec<_> = (0..6)
+        .map(|_| child("put", &root).spawn().unwrap())
+        .collect();
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(
+        Store::open(&root, Access::Write)
+            .unwrap()
+            .images()
+            .unwrap()
+            .len(),
+        6
+    );
+}
