@@ -463,6 +463,3 @@ fn secret_header(text: String, place: &Place) -> Result<HeaderValue, Error> {
     value.set_sensitive(true);
     Ok(value)
 }
-
-#[cfg(test)]
-mod tests;

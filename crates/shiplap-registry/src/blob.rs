@@ -518,6 +518,3 @@ fn content_range(answer: &Answer) -> Option<(Option<u64>, Option<u64>)> {
         .and_then(|(start, _)| start.trim().parse().ok());
     Some((start, all.trim().parse().ok()))
 }
-
-#[cfg(test)]
-mod tests;

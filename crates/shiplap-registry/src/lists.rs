@@ -336,6 +336,3 @@ impl HubTag {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

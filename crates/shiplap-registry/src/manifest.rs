@@ -294,6 +294,3 @@ fn verify(request: &Request, digest: &Digest, bytes: &[u8]) -> Result<(), Error>
         source,
     })
 }
-
-#[cfg(test)]
-mod tests;

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Body, Certificate, Client, Method, NoProxy, Proxy, StatusCode};
 use shiplap_model::limits;
 use url::{Origin, Url};
@@ -255,6 +255,10 @@ impl Transport {
         }
         let sent = match payload {
             Payload::Bytes(bytes) => {
+                // Some registries want to be told that there is nothing.
+                if bytes.is_empty() && !matches!(request.method, Method::GET | Method::HEAD) {
+                    builder = builder.header(CONTENT_LENGTH, 0);
+                }
                 let send = builder.body(bytes).send();
                 match tokio::time::timeout(self.settings.patience.response, send).await {
                     Ok(sent) => sent,

@@ -373,6 +373,3 @@ async fn taken(answer: Answer, digest: &Digest) -> Result<(), Error> {
 fn push_scopes(place: &Place) -> Scopes {
     Scopes::repository(&place.repository, &["pull", "push"])
 }
-
-#[cfg(test)]
-mod tests;

@@ -81,7 +81,7 @@ pub(super) fn send(
             .as_ref()
             .err()
             .map(|error| io::Error::new(error.kind(), error.to_string()));
-        match handle.block_on(timeout(patience.stall, sender.send(piece))) {
+        match handle.block_on(async { timeout(patience.stall, sender.send(piece)).await }) {
             Err(_) => {
                 task.abort();
                 return Err(stalled());
@@ -103,10 +103,8 @@ pub(super) fn send(
         });
     }
     let abort = task.abort_handle();
-    match handle.block_on(timeout(
-        patience.response.saturating_mul(COMMIT_PATIENCE),
-        task,
-    )) {
+    let longest = patience.response.saturating_mul(COMMIT_PATIENCE);
+    match handle.block_on(async { timeout(longest, task).await }) {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => Err(Error::Start(error.to_string())),
         Err(_) => {
