@@ -552,7 +552,7 @@ fn find_orphans(
 ) -> Result<(), StoreError> {
     let mut orphans: Vec<PathBuf> = Vec::new();
     store.read("find orphans", |tx| {
-        for digest in survey.blobs.keys() {
+        for digest in survey.blobs.keys().filter(|digest| survey.is_sound(digest)) {
             if !is_needed(tx, digest)? {
                 orphans.push(store.layout().blob(digest)?);
             }

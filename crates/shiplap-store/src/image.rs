@@ -456,7 +456,7 @@ fn read_images(tx: &Tx<'_>, only: Option<&ImageId>) -> Result<Vec<Image>, StoreE
     )?;
     for (id, repo_digest) in repo_digests {
         at(&id, &mut |image| {
-            image.repo_digests.push(repo_digest.clone())
+            image.repo_digests.push(repo_digest.clone());
         });
     }
     let manifests = tx.rows(

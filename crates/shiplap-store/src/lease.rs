@@ -13,6 +13,7 @@ use std::os::unix::fs::{
 };
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use shiplap_model::{DiffId, Digest};
@@ -36,6 +37,8 @@ pub struct Lease {
     _lock: File,
     next_file: AtomicU64,
     is_abandoned: bool,
+    /// Removes what dead processes left.
+    sweeper: Option<JoinHandle<()>>,
 }
 
 /// A new file within a lease; gone with it unless committed.
@@ -72,6 +75,13 @@ impl Drop for StagedFile {
     }
 }
 
+impl Drop for StagedDirectory {
+    fn drop(&mut self) {
+        // Gone already if committed; what can't be removed goes with the lease.
+        drop(remove_tree(&self.path));
+    }
+}
+
 impl StagedDirectory {
     /// Where it lies as long as it is not committed.
     #[must_use]
@@ -81,14 +91,22 @@ impl StagedDirectory {
 }
 
 impl Store {
-    /// Takes a lease, and sweeps what leases of dead processes left.
+    /// Takes a lease, and sweeps what leases of dead processes left, beside whatever the lease is
+    /// taken for; ending the lease waits for that.
     ///
     /// # Errors
     /// I/O failures.
     pub fn lease(&self) -> Result<Lease, StoreError> {
         self.must_write()?;
-        self.sweep_staging()?;
-        self.new_lease()
+        let dead = self.dead_leases()?;
+        let mut lease = self.new_lease()?;
+        if !dead.is_empty() {
+            // Without a thread the next one sweeps.
+            lease.sweeper = std::thread::Builder::new()
+                .spawn(move || dead.iter().for_each(|lease| drop(remove_tree(&lease.path))))
+                .ok();
+        }
+        Ok(lease)
     }
 
     pub(crate) fn new_lease(&self) -> Result<Lease, StoreError> {
@@ -119,24 +137,40 @@ impl Store {
                     _lock: lock,
                     next_file,
                     is_abandoned: false,
+                    sweeper: None,
                 });
             }
         }
     }
 
-    /// Removes leases of dead processes and their claims; how many bytes that freed.
+    /// Removes leases of dead processes; how many bytes that freed.
     pub(crate) fn sweep_staging(&self) -> Result<u64, StoreError> {
-        let staging = self.layout().staging();
         let mut freed_bytes = 0;
-        for entry in std::fs::read_dir(&staging).map_err(StoreError::io("list", &staging))? {
-            let path = entry.map_err(StoreError::io("list", &staging))?.path();
-            if let Some(_dead) = lock_if_dead(&path)? {
-                freed_bytes += disk_usage(&path);
-                remove_tree(&path)?;
-            }
+        for dead in self.dead_leases()? {
+            freed_bytes += disk_usage(&dead.path);
+            remove_tree(&dead.path)?;
         }
         Ok(freed_bytes)
     }
+
+    /// What is left of leases, each held so that nobody else sweeps it.
+    fn dead_leases(&self) -> Result<Vec<DeadLease>, StoreError> {
+        let staging = self.layout().staging();
+        let mut dead = Vec::new();
+        for entry in std::fs::read_dir(&staging).map_err(StoreError::io("list", &staging))? {
+            let path = entry.map_err(StoreError::io("list", &staging))?.path();
+            if let Some(lock) = lock_if_dead(&path)? {
+                dead.push(DeadLease { path, _lock: lock });
+            }
+        }
+        Ok(dead)
+    }
+}
+
+/// What a dead process left, under its flock.
+struct DeadLease {
+    path: PathBuf,
+    _lock: File,
 }
 
 impl Lease {
@@ -288,11 +322,13 @@ impl Lease {
                 diff_id: diff_id.clone(),
             });
         }
-        match std::fs::rename(&staged.path, &path) {
-            Ok(()) => Ok(path),
-            Err(_) if path.is_dir() => Ok(path),
-            Err(source) => Err(StoreError::io("rename", &staged.path)(source)),
+        let renamed = std::fs::rename(&staged.path, &path);
+        let moved = renamed.map_err(StoreError::io("rename", &staged.path));
+        drop(staged);
+        if path.is_dir() {
+            return Ok(path);
         }
+        moved.map(|()| path)
     }
 
     /// Keeps a layer from collection as long as the lease lives, if it is here whole: recorded,
@@ -356,6 +392,9 @@ impl Drop for Lease {
         }));
         if !self.is_abandoned {
             drop(remove_tree(&self.directory));
+        }
+        if let Some(sweeper) = self.sweeper.take() {
+            drop(sweeper.join());
         }
     }
 }

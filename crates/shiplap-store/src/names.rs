@@ -11,25 +11,24 @@ use std::fs::File;
 use std::io::Write as _;
 
 use serde::{Deserialize, Serialize};
-use shiplap_model::ImageId;
-use shiplap_model::reference::Reference;
 
 use crate::database::Tx;
 use crate::error::StoreError;
-use crate::image::repo_digest_of_cells;
 use crate::layout::Layout;
 use crate::lease::sync_parent;
-use crate::record::RepoDigest;
 
 /// Form of the file.
 const VERSION: u32 = 1;
 
-/// What the file holds.
+/// What the file holds, as text: it is written at every change of a name, and parsed once in a
+/// store's life, if ever.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Names {
     version: u32,
-    pub(crate) tags: BTreeMap<Reference, ImageId>,
-    pub(crate) repo_digests: BTreeMap<ImageId, Vec<RepoDigest>>,
+    /// From tag to image ID.
+    pub(crate) tags: BTreeMap<String, String>,
+    /// From image ID to `repository@digest`.
+    pub(crate) repo_digests: BTreeMap<String, Vec<String>>,
 }
 
 impl Names {
@@ -45,21 +44,13 @@ impl Names {
 /// The names in the database.
 pub(crate) fn recorded(tx: &Tx<'_>) -> Result<Names, StoreError> {
     let tags = tx.rows("SELECT reference, image FROM tags", [], |cells| {
-        Ok((
-            cells.parsed(0, "tags.reference")?,
-            cells.parsed(1, "tags.image")?,
-        ))
+        Ok((cells.text(0)?, cells.text(1)?))
     })?;
-    let mut repo_digests: BTreeMap<ImageId, Vec<RepoDigest>> = BTreeMap::new();
+    let mut repo_digests: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let rows = tx.rows(
-        "SELECT image, repository, digest FROM repo_digests ORDER BY repository, digest",
+        "SELECT image, repository || '@' || digest FROM repo_digests ORDER BY repository, digest",
         [],
-        |cells| {
-            Ok((
-                cells.parsed(0, "repo_digests.image")?,
-                repo_digest_of_cells(cells)?,
-            ))
-        },
+        |cells| Ok((cells.text(0)?, cells.text(1)?)),
     )?;
     for (image, repo_digest) in rows {
         repo_digests.entry(image).or_default().push(repo_digest);

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use shiplap_model::reference::Reference;
 use shiplap_model::{DiffId, Digest, Document, ImageConfig, ImageId, limits};
 
 use crate::check::{Fault, Finding};
@@ -16,7 +17,7 @@ use crate::image::{ImageFacts, NewImage, insert_image, insert_repo_digest, set_t
 use crate::layout::Layout;
 use crate::lease::{Lease, record_layer, remove_tree, sync_parent};
 use crate::names::{self, Names};
-use crate::record::LayerRecord;
+use crate::record::{LayerRecord, RepoDigest};
 use crate::store::{Access, Store, open_lock, read_document};
 use crate::survey::{BlobState, IndexState, LayerFacts, LayerPort, Survey};
 
@@ -193,29 +194,39 @@ fn insert_if_whole(
     Ok(())
 }
 
+/// Gives back the saved names whose images are here; a name that can't be read is passed over.
 fn give_names(tx: &Tx<'_>, saved: &Names, findings: &mut Vec<Finding>) -> Result<(), StoreError> {
     let is_here = |id: &ImageId| {
-        Ok::<_, StoreError>(
-            tx.number(
-                "SELECT count(*) FROM images WHERE id = ?1",
-                [id.digest().as_str()],
-            )? > 0,
-        )
+        let count = tx.number(
+            "SELECT count(*) FROM images WHERE id = ?1",
+            [id.digest().as_str()],
+        )?;
+        Ok::<_, StoreError>(count > 0)
     };
     for (tag, id) in &saved.tags {
-        if is_here(id)? {
-            set_tags(tx, id, std::slice::from_ref(tag))?;
+        let (Ok(tag), Ok(id)) = (tag.parse::<Reference>(), id.parse::<ImageId>()) else {
+            continue;
+        };
+        if is_here(&id)? {
+            set_tags(tx, &id, &[tag])?;
         } else {
-            findings.push(Finding::repaired(Fault::ImageLost {
-                id: id.clone(),
-                tags: vec![tag.clone()],
-            }));
+            let tags = vec![tag];
+            findings.push(Finding::repaired(Fault::ImageLost { id, tags }));
         }
     }
     for (id, repo_digests) in &saved.repo_digests {
-        if is_here(id)? {
-            for repo_digest in repo_digests {
-                insert_repo_digest(tx, id, repo_digest)?;
+        let Ok(id) = id.parse::<ImageId>() else {
+            continue;
+        };
+        if !is_here(&id)? {
+            continue;
+        }
+        for name in repo_digests {
+            if let Ok(reference) = name.parse::<Reference>()
+                && let Some(digest) = reference.digest().cloned()
+            {
+                let repository = reference.repository().clone();
+                insert_repo_digest(tx, &id, &RepoDigest { repository, digest })?;
             }
         }
     }

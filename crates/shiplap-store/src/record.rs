@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use shiplap_model::reference::{Reference, Repository};
 use shiplap_model::{DiffId, Digest, ImageId};
 
@@ -36,7 +35,7 @@ pub struct CompressedForm {
 }
 
 /// A manifest or index of an image by which a repository knows it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RepoDigest {
     /// The repository.
     pub repository: Repository,

@@ -90,7 +90,7 @@ impl Survey {
                     blobs.push((file.path, digest, size_bytes));
                 }
                 FileKind::Index(diff_id) | FileKind::Tree(diff_id) => {
-                    survey.derived.push((file.path, diff_id))
+                    survey.derived.push((file.path, diff_id));
                 }
                 FileKind::Stranger => survey.strangers.push(file.path),
             }

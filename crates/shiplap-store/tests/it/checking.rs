@@ -56,7 +56,7 @@ fn case(damage: impl Fn(&Path), expected: &[&str], tags_left: &[&str]) {
         .unwrap()
         .iter()
         .flat_map(|image| &image.tags)
-        .map(|tag| tag.familiar())
+        .map(shiplap_model::Reference::familiar)
         .collect();
     let mut tags: Vec<&str> = tags.iter().map(String::as_str).collect();
     tags.sort_unstable();

@@ -147,7 +147,7 @@ fn names_resolve_as_dockers_do() {
         let found = fixture.store.resolve(name);
         match (found, expected) {
             (Ok(found), Some((id, by))) => {
-                assert_eq!(found, Resolved { id: id.clone(), by }, "{name}")
+                assert_eq!(found, Resolved { id: id.clone(), by }, "{name}");
             }
             (Err(ResolveError::NotFound { .. }), None) => {}
             (found, expected) => panic!("{name}: {found:?} instead of {expected:?}"),
@@ -229,7 +229,7 @@ fn indexes_are_kept_with_their_images() {
     fixture.store.collect().unwrap();
     assert_eq!(
         fixture.store.image_indexes(&sample.id()).unwrap(),
-        [digest.clone()]
+        std::slice::from_ref(&digest)
     );
     assert_eq!(fixture.store.read_blob(&digest).unwrap(), index);
     assert_eq!(
@@ -307,14 +307,14 @@ fn a_thousand_images_are_listed() {
         eprintln!("1,000 images: {what} in {:?}", start.elapsed());
     };
     timed("list", &|| {
-        assert_eq!(fixture.store.images().unwrap().len(), 1000)
+        assert_eq!(fixture.store.images().unwrap().len(), 1000);
     });
     timed("open and list", &|| {
         let store = shiplap_store::Store::open(&fixture.root, shiplap_store::Access::Read).unwrap();
         assert_eq!(store.images().unwrap().len(), 1000);
     });
     timed("open", &|| {
-        drop(shiplap_store::Store::open(&fixture.root, shiplap_store::Access::Read).unwrap())
+        drop(shiplap_store::Store::open(&fixture.root, shiplap_store::Access::Read).unwrap());
     });
     timed("tag", &|| {
         drop(
@@ -322,12 +322,12 @@ fn a_thousand_images_are_listed() {
                 .store
                 .tag(&base.id(), &"new".parse().unwrap())
                 .unwrap(),
-        )
+        );
     });
     timed("resolve", &|| {
-        drop(fixture.store.resolve("app:500").unwrap())
+        drop(fixture.store.resolve("app:500").unwrap());
     });
     timed("measure", &|| {
-        assert_eq!(fixture.store.usage().unwrap().images.len(), 1000)
+        assert_eq!(fixture.store.usage().unwrap().images.len(), 1000);
     });
 }

@@ -176,7 +176,7 @@ fn images_in_use_are_refused() {
             name: "web".to_owned(),
             image: image.clone(),
             state,
-            created: Timestamp::now(),
+            created: Timestamp::UNIX_EPOCH,
         };
         fixture.store.put_container(&container).unwrap();
         let name = if by_name { "a" } else { image.hex() };
@@ -233,7 +233,7 @@ fn another_name_goes_though_a_container_uses_the_image() {
         name: "web".to_owned(),
         image,
         state: ContainerState::Running,
-        created: Timestamp::now(),
+        created: Timestamp::UNIX_EPOCH,
     };
     fixture.store.put_container(&container).unwrap();
     let twin = ContainerRecord {
