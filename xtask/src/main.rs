@@ -10,7 +10,9 @@
     reason = "chores talk to whoever runs them"
 )]
 
+mod bench;
 mod check;
+mod image;
 mod layers;
 mod process;
 mod tidy;
@@ -31,6 +33,10 @@ enum Chore {
     Tidy,
     /// Licences, bans and sources of every dependency (fetches cargo-deny if need be).
     Deny,
+    /// A real image from Debian packages, as an OCI layout.
+    Image(image::Arguments),
+    /// Measures verbs side by side with the peers that are installed.
+    Bench(bench::Arguments),
 }
 
 #[expect(
@@ -56,5 +62,7 @@ fn run(chore: &Chore) -> anyhow::Result<()> {
         Chore::Layers => layers::run(),
         Chore::Tidy => tidy::run(),
         Chore::Deny => check::deny(),
+        Chore::Image(arguments) => image::run(arguments),
+        Chore::Bench(arguments) => bench::run(arguments),
     }
 }

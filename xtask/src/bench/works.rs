@@ -1,0 +1,285 @@
+//! What is measured: for each name, the same work done by ours and by each peer that can.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+
+use super::Bench;
+use super::measure::{Line, peak_kib};
+use super::peers::{Registry, Tool};
+use crate::process::{output, run};
+
+type Work = fn(&Bench) -> anyhow::Result<Vec<Line>>;
+
+/// Every measurement by its name.
+pub(crate) const WORKS: &[(&str, Work)] = &[
+    ("pull", pull),
+    ("pull-noop", pull_noop),
+    ("images-1000", |bench| with_1000(bench, &["images"])),
+    ("tag", |bench| {
+        with_1000(bench, &["tag", "bench:500", "bench:other"])
+    }),
+    ("inspect", |bench| {
+        with_1000(bench, &["inspect", "bench:500"])
+    }),
+    ("history", |bench| {
+        with_1000(bench, &["history", "bench:500"])
+    }),
+    ("rmi", rmi),
+    ("save", save),
+    ("load", load),
+    ("push", push),
+    ("push-noop", push_noop),
+    ("memory", memory),
+];
+
+/// How often a verb of milliseconds runs.
+const LIGHT_RUNS: usize = 20;
+
+impl Bench {
+    /// A directory that no run had before.
+    fn fresh(&self, tool: &Tool) -> anyhow::Result<PathBuf> {
+        let folder = tempfile::Builder::new()
+            .prefix(tool.name())
+            .tempdir_in(self.scratch.path())?;
+        Ok(folder.keep())
+    }
+
+    /// A store of this tool that has the image.
+    fn with_image(&self, tool: &Tool) -> anyhow::Result<PathBuf> {
+        let store = self.fresh(tool)?;
+        output(&mut tool.command(&store, &["pull", "-q", &self.image]))?;
+        Ok(store)
+    }
+
+    /// The tools that have a store (skopeo has none).
+    fn keepers(&self) -> impl Iterator<Item = &Tool> {
+        self.tools
+            .iter()
+            .filter(|tool| !matches!(tool, Tool::Skopeo))
+    }
+
+    /// docker's only store loses the image, so that the next run is a first one.
+    fn forget(&self, tool: &Tool) {
+        if !tool.has_own_store() {
+            output(&mut tool.command(Path::new(""), &["rmi", "-f", &self.image])).ok();
+        }
+    }
+}
+
+fn pull(bench: &Bench) -> anyhow::Result<Vec<Line>> {
+    let mut lines = Vec::new();
+    for tool in &bench.tools {
+        lines.push(Line::measure(tool.name(), bench.runs, |_| {
+            let store = bench.fresh(tool)?;
+            bench.forget(tool);
+            Ok(match tool {
+                Tool::Skopeo => {
+                    let source = format!("docker://{}", bench.image);
+                    let target = format!("oci:{}", store.join("oci").display());
+                    tool.command(
+                        &store,
+                        &["copy", "-q", "--src-tls-verify=false", &source, &target],
+                    )
+                }
+                _ => tool.command(&store, &["pull", "-q", &bench.image]),
+            })
+        })?);
+    }
+    Ok(lines)
+}
+
+/// The same command over and over on a store that has the image.
+fn again(bench: &Bench, arguments: &[&str]) -> anyhow::Result<Vec<Line>> {
+    let mut lines = Vec::new();
+    for tool in bench.keepers() {
+        let store = bench.with_image(tool)?;
+        lines.push(Line::measure(tool.name(), LIGHT_RUNS, |_| {
+            Ok(tool.command(&store, arguments))
+        })?);
+    }
+    Ok(lines)
+}
+
+fn pull_noop(bench: &Bench) -> anyhow::Result<Vec<Line>> {
+    again(bench, &["pull", "-q", &bench.image])
+}
+
+fn rmi(bench: &Bench) -> anyhow::Result<Vec<Line>> {
+    let mut lines = Vec::new();
+    for tool in bench.keepers() {
+        lines.push(Line::measure(tool.name(), bench.runs, |_| {
+            let store = bench.with_image(tool)?;
+            Ok(tool.command(&store, &["rmi", &bench.image]))
+        })?);
+    }
+    Ok(lines)
+}
+
+fn save(bench: &Bench) -> anyhow::Result<Vec<Line>> {
+    let mut lines = Vec::new();
+    for tool in bench.keepers() {
+        let store = bench.with_image(tool)?;
+        lines.push(Line::measure(tool.name(), bench.runs, |run| {
+            let file = store.join(format!("saved-{run}.tar")).display().to_string();
+            Ok(tool.command(&store, &["save", "-o", &file, &bench.image]))
+        })?);
+    }
+    Ok(lines)
+}
+
+fn load(bench: &Bench) -> anyhow::Result<Vec<Line>> {
+    let Some(ours) = bench.tools.first() else {
+        return Ok(Vec::new());
+    };
+    let store = bench.with_image(ours)?;
+    let file = store.join("saved.tar").display().to_string();
+    output(&mut ours.command(&store, &["save", "-o", &file, &bench.image]))?;
+    let mut lines = Vec::new();
+    for tool in bench.keepers() {
+        lines.push(Line::measure(tool.name(), bench.runs, |_| {
+            bench.forget(tool);
+            Ok(tool.command(&bench.fresh(tool)?, &["load", "-q", "-i", &file]))
+        })?);
+    }
+    Ok(lines)
+}
+
+/// Push to an empty registry each time; the note is how many bytes it then holds.
+fn push(bench: &Bench) -> anyhow::Result<Vec<Line>> {
+    let mut lines = Vec::new();
+    for tool in bench.keepers() {
+        let store = bench.with_image(tool)?;
+        let mut registries = Vec::new();
+        let line = Line::measure(tool.name(), bench.runs, |_| {
+            let folder = bench.fresh(tool)?;
+            let registry = Registry::start(&folder)?;
+            let name = format!("{}/bench:1", registry.address());
+            output(&mut tool.command(&store, &["tag", &bench.image, &name]))?;
+            registries.push((registry, folder));
+            Ok(tool.command(&store, &["push", "-q", &name]))
+        })?;
+        let size = registries.last().map_or(Ok(String::new()), |(_, folder)| {
+            output(
+                Command::new("du")
+                    .args(["-sm", "--apparent-size"])
+                    .arg(folder.join("data")),
+            )
+        })?;
+        let megabytes = size.split_whitespace().next().unwrap_or("?");
+        lines.push(line.noted(format!("{megabytes} MB there")));
+    }
+    Ok(lines)
+}
+
+fn push_noop(bench: &Bench) -> anyhow::Result<Vec<Line>> {
+    let mut lines = Vec::new();
+    for tool in bench.keepers() {
+        let store = bench.with_image(tool)?;
+        let registry = Registry::start(&bench.fresh(tool)?)?;
+        let name = format!("{}/bench:1", registry.address());
+        output(&mut tool.command(&store, &["tag", &bench.image, &name]))?;
+        let arguments = ["push", "-q", &name];
+        output(&mut tool.command(&store, &arguments))?;
+        lines.push(Line::measure(tool.name(), LIGHT_RUNS, |_| {
+            Ok(tool.command(&store, &arguments))
+        })?);
+    }
+    Ok(lines)
+}
+
+/// A verb on a store of 1,000 small images.
+fn with_1000(bench: &Bench, arguments: &[&str]) -> anyhow::Result<Vec<Line>> {
+    let archive = thousand(bench.scratch.path())?.display().to_string();
+    let mut lines = Vec::new();
+    for tool in bench.keepers() {
+        // Filled once for all verbs on it.
+        let store = bench.scratch.path().join(format!("{}-1000", tool.name()));
+        if !store.exists() {
+            fs::create_dir_all(&store)?;
+            output(&mut tool.command(&store, &["load", "-q", "-i", &archive]))?;
+        }
+        lines.push(Line::measure(tool.name(), LIGHT_RUNS, |_| {
+            Ok(tool.command(&store, arguments))
+        })?);
+    }
+    Ok(lines)
+}
+
+/// A docker-archive of 1,000 images that share one layer.
+fn thousand(scratch: &Path) -> anyhow::Result<PathBuf> {
+    let archive = scratch.join("thousand.tar");
+    if archive.is_file() {
+        return Ok(archive);
+    }
+    let folder = scratch.join("thousand");
+    fs::create_dir_all(folder.join("root"))?;
+    fs::write(folder.join("root/file"), "content")?;
+    run(Command::new("tar")
+        .args(["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "-cf"])
+        .arg(folder.join("layer.tar"))
+        .arg("-C")
+        .arg(folder.join("root"))
+        .arg("."))?;
+    let layer = Sha256::digest(fs::read(folder.join("layer.tar"))?);
+    let diff_id: String = layer.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut manifest = Vec::new();
+    for number in 0..1000 {
+        let config = json!({
+            "created": format!("2024-01-01T{:02}:{:02}:{:02}Z", number / 3600, number / 60 % 60, number % 60),
+            "architecture": "amd64",
+            "os": "linux",
+            "config": { "Labels": { "number": number.to_string() } },
+            "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{diff_id}")] },
+            "history": [{ "created_by": "COPY root /" }],
+        });
+        let name = format!("{number}.json");
+        fs::write(folder.join(&name), config.to_string())?;
+        manifest.push(json!({
+            "Config": name,
+            "RepoTags": [format!("bench:{number}")],
+            "Layers": ["layer.tar"],
+        }));
+    }
+    fs::write(folder.join("manifest.json"), serde_json::to_vec(&manifest)?)?;
+    fs::remove_dir_all(folder.join("root"))?;
+    run(Command::new("sh")
+        .args(["-c", "tar -cf ../thousand.tar *"])
+        .current_dir(&folder))?;
+    Ok(archive)
+}
+
+/// Peak memory of our heavy verbs, and of the peers' pull.
+fn memory(bench: &Bench) -> anyhow::Result<Vec<Line>> {
+    let mut lines = Vec::new();
+    for tool in bench.tools.iter().filter(|tool| tool.has_own_store()) {
+        let store = bench.fresh(tool)?;
+        let registry = Registry::start(&bench.fresh(tool)?)?;
+        let name = format!("{}/bench:1", registry.address());
+        let file = store.join("saved.tar").display().to_string();
+        let verbs: [&[&str]; 4] = [
+            &["pull", "-q", &bench.image],
+            &["save", "-o", &file, &bench.image],
+            &["tag", &bench.image, &name],
+            &["push", "-q", &name],
+        ];
+        for verb in verbs {
+            let kib = peak_kib(&tool.command(&store, verb))?;
+            let fact = format!(
+                "{:>6.1} MB  {}",
+                kib as f64 / 1000.0 * 1.024,
+                verb.join(" ")
+            );
+            lines.push(Line::fact(tool.name(), fact));
+        }
+        let kib = peak_kib(&tool.command(&bench.fresh(tool)?, &["load", "-q", "-i", &file]))?;
+        lines.push(Line::fact(
+            tool.name(),
+            format!("{:>6.1} MB  load", kib as f64 / 1000.0 * 1.024),
+        ));
+    }
+    Ok(lines)
+}
