@@ -167,3 +167,6 @@ pub enum TarError {
 fn printable(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes.get(..300).unwrap_or(bytes)).into_owned()
 }
+
+#[cfg(test)]
+mod tests;

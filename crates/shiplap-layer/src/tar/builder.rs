@@ -4,7 +4,8 @@
 //! A name is cleaned by its text first (`a/l/../b` is `a/b`, `../x` is `x`), as Go's tools do.
 //! Then its parents are followed within the layer: a symlink among them leads on from the
 //! layer's root, never above it, so that through `localetc -> /etc` the entry `localetc/passwd`
-//! becomes `etc/passwd`. Parents that have no entry are made and marked as implied. A symlink in
+//! becomes `etc/passwd`. Parents that have no entry are made and marked as implied; what is no
+//! directory makes room for one, as in umoci (others refuse the layer). A symlink in
 //! a lower layer can't be known here: the entry stays under its literal path.
 //!
 //! Whiteouts apply to lower layers only, wherever in the tar they stand: a whiteout of something
@@ -338,10 +339,10 @@ impl Layer {
 
     /// The directory that an entry's cleaned parent path leads to, made where it is missing.
     fn parent_of(&mut self, path: &[u8], parent: &[u8]) -> Result<Place, TarError> {
-        if let Some((last, place)) = &self.last_parent {
-            if last == parent {
-                return Ok(place.clone());
-            }
+        if let Some((last, place)) = &self.last_parent
+            && last == parent
+        {
+            return Ok(place.clone());
         }
         let place = self.walk(path, Place::default(), parent, &mut 0, Missing::Imply)?;
         let place = place.unwrap_or_default();
@@ -364,6 +365,8 @@ impl Layer {
             problem,
         };
         let mut rest = way;
+        // Names passed that don't exist: `..` takes them back, as a clean path would.
+        let mut lost = 0_usize;
         while !rest.is_empty() {
             let (name, after) = match rest.iter().position(|b| *b == b'/') {
                 Some(slash) => (&rest[..slash], &rest[slash + 1..]),
@@ -372,6 +375,10 @@ impl Layer {
             rest = after;
             match name {
                 b"" | b"." => continue,
+                b".." if lost > 0 => {
+                    lost -= 1;
+                    continue;
+                }
                 b".." => {
                     place.0.pop();
                     continue;
@@ -380,6 +387,10 @@ impl Layer {
                     return Err(refused("a symlink on its way holds too long a name"));
                 }
                 _ => {}
+            }
+            if lost > 0 {
+                lost += 1;
+                continue;
             }
             let child = self.child(place.directory(), name);
             match child.map(|id| (id, &self.node_ref(id).kind)) {
@@ -397,22 +408,18 @@ impl Layer {
                     };
                     return self.walk(path, start, &way, links, missing);
                 }
-                _ if missing == Missing::Stop => return Ok(None),
-                Some((_, Kind::Whiteout)) => {
+                _ if missing == Missing::Stop => lost = 1,
+                _ => {
+                    let below = self.links_below.remove(&place.path_of(name)).is_some();
                     let id = self.imply(&mut place, name)?;
-                    let new = self.directory_mut(id);
-                    (new.opaque, new.implied) = (true, false);
-                }
-                Some(_) => return Err(refused("its parent is no directory")),
-                None if self.links_below.contains_key(&place.path_of(name)) => {
-                    return Err(refused("its parent is no directory"));
-                }
-                None => {
-                    self.imply(&mut place, name)?;
+                    if child.is_some() || below {
+                        let new = self.directory_mut(id);
+                        (new.opaque, new.implied) = (true, false);
+                    }
                 }
             }
         }
-        Ok(Some(place))
+        Ok((lost == 0).then_some(place))
     }
 
     /// Makes a directory without an entry and steps into it.

@@ -374,10 +374,10 @@ impl Scanner {
         if header.type_flag() == b'S' && header.is_gnu() {
             return self.old_sparse(header, entry, size);
         }
-        if matches!(entry.kind, EntryKind::File(_)) {
-            if let Some(sparse) = SparseFile::of(pax.sparse) {
-                return self.pax_sparse(header, entry, sparse, size);
-            }
+        if matches!(entry.kind, EntryKind::File(_))
+            && let Some(sparse) = SparseFile::of(pax.sparse)
+        {
+            return self.pax_sparse(header, entry, sparse, size);
         }
         if has_data {
             self.data(size);

@@ -390,6 +390,7 @@ fn fill(block: &mut Block, metadata: &Metadata, fields: &Fields<'_>) -> Vec<u8> 
     // Numbers beyond 21 bits have no PAX record; GNU's base-256 form is read by all.
     for (range, value) in [(329..337, fields.device.0), (337..345, fields.device.1)] {
         if !octal(&mut block[range.clone()], u64::from(value)) {
+            block[range.clone()].fill(0);
             block[range.start] = 0x80;
             block[range.start + 4..range.end].copy_from_slice(&value.to_be_bytes());
         }
