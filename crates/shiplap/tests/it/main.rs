@@ -1,1 +1,24 @@
-//! Every end-to-end test of the binary, in one test binary.
+//! Every end-to-end test of the binary, in one test binary: one module per verb, one harness.
+//!
+//! The judges are tools that are not ours: docker-registry, skopeo, podman, docker, umoci,
+//! fsck.erofs and the kernel. `scripts/test` installs them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::too_many_lines,
+    reason = "a test stops at the first surprise, may say what it skips, and holds its table"
+)]
+
+mod crash;
+mod harness;
+mod hostile;
+mod images;
+mod inspect;
+mod mount;
+mod pull;
+mod push;
+mod rmi;
+mod save_load;
+mod search;
+mod two_processes;

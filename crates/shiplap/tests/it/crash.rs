@@ -1,0 +1,210 @@
+//! Death at any moment and a full disk: the next process finds a sound store, and a prune finds
+//! every byte.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::harness::Store;
+use crate::harness::double::Double;
+use crate::harness::image::{Image, digest, noise, recipe, small};
+use crate::harness::judge;
+use crate::harness::tar::Entry;
+use crate::push::load;
+
+/// Three layers of some megabytes: long enough to die in the middle.
+fn heavy() -> Image {
+    let layers: Vec<Vec<Entry>> = (1..4)
+        .map(|seed| {
+            (0..40)
+                .map(|file| {
+                    Entry::file(&format!("{seed}/{file}"), &noise(seed * 100 + file, 50_000))
+                })
+                .collect()
+        })
+        .collect();
+    let layers: Vec<&[Entry]> = layers.iter().map(Vec::as_slice).collect();
+    recipe(&layers).make()
+}
+
+/// Kills the verb at `kills` moments spread over the time it takes undisturbed.
+fn kill_at_moments(kills: u32, prepare: impl Fn() -> (Store, Vec<String>)) {
+    let (store, arguments) = prepare();
+    let start = Instant::now();
+    store.ok(&arguments);
+    let whole = start.elapsed();
+    for moment in 0..kills {
+        let (store, arguments) = prepare();
+        let mut child = store.start(&arguments);
+        std::thread::sleep(whole * moment / kills);
+        child.kill().unwrap();
+        child.wait().unwrap();
+
+        store.assert_sound();
+        for name in store.names().iter().filter(|name| !name.contains("<none>")) {
+            store.ok(&["save", "-o", "/dev/null", name]);
+        }
+        // What was interrupted can be done, and nothing leaks.
+        let again = store.run(&arguments);
+        assert!(again.code.is_some(), "{again:?}");
+        store.assert_prunes_to_nothing();
+    }
+}
+
+#[test]
+fn killed_while_pulling() {
+    let double = Double::start();
+    let image = heavy();
+    double.fill("app:1", &image);
+    for blob in &image.blobs {
+        let path = format!("/v2/app/blobs/{}", digest(blob));
+        double.put(
+            &path,
+            double.document(&path).slowly(Duration::from_micros(500)),
+        );
+    }
+    kill_at_moments(12, || {
+        (
+            Store::new(),
+            vec!["pull".to_owned(), double.reference("app:1")],
+        )
+    });
+}
+
+#[test]
+fn killed_while_loading() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let archive = folder.path().join("heavy.tar");
+    std::fs::write(&archive, heavy().docker_archive(&["app:1"])).unwrap();
+    let archive = archive.to_str().unwrap().to_owned();
+    kill_at_moments(12, || {
+        (
+            Store::new(),
+            vec!["load".to_owned(), "-i".to_owned(), archive.clone()],
+        )
+    });
+}
+
+#[test]
+fn killed_while_tagging_and_removing() {
+    let image = small("x");
+    let prepare = |arguments: &[&str]| {
+        let store = Store::new();
+        load(&store, "app:1", &image);
+        (
+            store,
+            arguments.iter().map(|word| (*word).to_owned()).collect(),
+        )
+    };
+    kill_at_moments(8, || prepare(&["tag", "app:1", "app:2"]));
+    kill_at_moments(8, || prepare(&["rmi", "app:1"]));
+}
+
+/// A file system of a few megabytes, unmounted when dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn new(megabytes: u32) -> Option<Self> {
+        if !judge::is_root() {
+            judge::skip("mounting needs root");
+            return None;
+        }
+        let folder = tempfile::TempDir::new().unwrap().keep();
+        judge::ask(
+            Command::new("mount")
+                .args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"])
+                .arg(&folder),
+        );
+        Some(Self(folder))
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        Command::new("umount").arg(&self.0).status().ok();
+        std::fs::remove_dir(&self.0).ok();
+    }
+}
+
+#[test]
+fn a_full_disk_is_said_and_survived() {
+    let double = Double::start();
+    double.fill("heavy:1", &heavy());
+    double.fill("small:1", &small("x"));
+    let Some(disk) = SmallDisk::new(4) else {
+        return;
+    };
+    let store = Store::in_directory(&disk.path().join("store"));
+    store.ok(&["pull", &double.reference("small:1")]);
+    let ran = store.run(&["pull", &double.reference("heavy:1")]);
+    ran.assert_refused();
+    ran.assert_says(&["space"]);
+    store.assert_sound();
+    assert_eq!(store.names(), [double.reference("small:1")]);
+    assert_eq!(
+        store.ok(&["image", "cat", &double.reference("small:1"), "/etc/word"]),
+        "x"
+    );
+
+    let archive = store.path("heavy.tar");
+    std::fs::write(&archive, heavy().docker_archive(&["heavy:1"])).unwrap();
+    let ran = store.run(&["load", "-i", archive.to_str().unwrap()]);
+    ran.assert_refused();
+    ran.assert_says(&["space"]);
+    store.assert_prunes_to_nothing();
+    store.ok(&["pull", &double.reference("small:1")]);
+}
+
+#[test]
+fn what_a_check_repairs() {
+    let store = Store::new();
+    let image = heavy();
+    load(&store, "app:1", &image);
+    store.ok(&["tag", "app:1", "team/other:2"]);
+    let root = store.root().to_path_buf();
+    let layer = |at: usize| root.join("blobs/sha256").join(&image.diff_ids()[at][7..]);
+    let index = |at: usize| {
+        root.join("layers")
+            .join(format!("{}.erofs", &image.diff_ids()[at][7..]))
+    };
+
+    // An index is derived: gone or broken, it is made again.
+    std::fs::remove_file(index(0)).unwrap();
+    std::fs::write(index(1), b"no index").unwrap();
+    store.refused(&["system", "check"]);
+    store.ok(&["system", "check", "--repair"]);
+    store.assert_sound();
+    let file = store
+        .command(&["image", "cat", "app:1", "/2/7"])
+        .output()
+        .unwrap()
+        .stdout;
+    assert_eq!(digest(&file), digest(&noise(207, 50_000)));
+
+    // The database can be made again from the blobs.
+    for name in ["shiplap.db", "shiplap.db-wal", "shiplap.db-shm"] {
+        std::fs::remove_file(root.join(name)).ok();
+    }
+    store.ok(&["system", "check", "--repair"]);
+    store.assert_sound();
+    let ids = store.ok(&["images", "-q", "--no-trunc"]);
+    assert!(ids.contains(&image.id()), "{ids}");
+
+    // A blob that rotted is found; the image that needs it is named, and goes with a repair.
+    let mut bytes = std::fs::read(layer(2)).unwrap();
+    bytes[1000] ^= 1;
+    let mut permissions = std::fs::metadata(layer(2)).unwrap().permissions();
+    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o600);
+    std::fs::set_permissions(layer(2), permissions).unwrap();
+    std::fs::write(layer(2), bytes).unwrap();
+    let ran = store.run(&["system", "check"]);
+    ran.assert_refused();
+    ran.assert_says(&[&image.diff_ids()[2][7..19]]);
+    store.ok(&["system", "check", "--repair"]);
+    store.assert_sound();
+    store.assert_prunes_to_nothing();
+}
