@@ -256,3 +256,6 @@ impl Ran {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
