@@ -31,12 +31,15 @@ use crate::tree::Extent;
 /// would direct the overlay, so they never pass.
 pub(crate) const OVERLAY_XATTRS: [&[u8]; 2] = [b"trusted.overlay.", b"user.overlay."];
 
+/// Hard links of one directory to lower layers: name -> target.
+type Links = BTreeMap<Vec<u8>, Vec<u8>>;
+
 /// Layers, the base first.
 #[derive(Clone)]
 pub struct Stack {
     layers: Vec<Arc<dyn Layer>>,
-    /// Per layer: directory path -> name -> target of its hard links to lower layers.
-    links: Vec<BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, Vec<u8>>>>,
+    /// Per layer, by the path of the directory.
+    links: Vec<BTreeMap<Vec<u8>, Links>>,
 }
 
 /// An entry of the merged tree.
@@ -139,7 +142,7 @@ impl Stack {
     pub fn new(layers: Vec<Arc<dyn Layer>>) -> Result<Self, StackError> {
         let mut links = Vec::with_capacity(layers.len());
         for (number, layer) in layers.iter().enumerate() {
-            let mut by_directory: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+            let mut by_directory: BTreeMap<_, Links> = BTreeMap::new();
             let below = layer.links_below().map_err(|source| StackError::Layer {
                 layer: number,
                 path: Vec::new(),
@@ -202,7 +205,7 @@ impl Stack {
         let mut merge = Merge::default();
         for (layer, inode) in &directory.parts {
             if let Some(target) = self.link_target(*layer, &directory.path, name) {
-                merge.link(self.follow_link(*layer, &path, target)?);
+                merge.link(&self.follow_link(*layer, &path, target)?);
             } else if let Some(inode) = self.layers[*layer]
                 .lookup(*inode, name)
                 .map_err(at(*layer, &path))?
@@ -233,7 +236,7 @@ impl Stack {
                 let merge = names.entry(name.clone()).or_default();
                 if !merge.done {
                     let path = join(&directory.path, name);
-                    merge.link(self.follow_link(*layer, &path, target)?);
+                    merge.link(&self.follow_link(*layer, &path, target)?);
                 }
             }
             let entries = self.layers[*layer].read_dir(*inode);
@@ -439,7 +442,7 @@ impl Merge {
         self.done = self.hidden && self.settled;
     }
 
-    fn link(&mut self, found: Found) {
+    fn link(&mut self, found: &Found) {
         if self.shown.is_none() {
             self.shown = Some((found.layer, found.inode, found.facts));
         }

@@ -95,8 +95,8 @@ fn normalised(list: &[(String, String, String)]) -> Entries {
     }
     for names in &mut links {
         names.sort();
-        let content = names.iter().map(|name| entries[name].clone());
-        let content = content.filter(|what| what != "hardlink").next().unwrap();
+        let mut content = names.iter().map(|name| entries[name].clone());
+        let content = content.find(|what| what != "hardlink").unwrap();
         for name in names {
             entries.insert(name.clone(), content.clone());
         }
@@ -238,6 +238,7 @@ fn mark(path: &Path, name: &str, value: &[u8]) {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "one story")]
 fn upper_directories_tell_what_changed() {
     let below = TestStack::of_lines(
         "d a\n f a/x 1\n f a/gone 1\n d b\n f b/y 1\n f file 1\n d marked\n f marked/z 1",

@@ -22,8 +22,10 @@ pub(super) fn remove(dir: impl AsFd, name: &[u8]) -> Result<(), Errno> {
 /// Removes all entries of `dir` but `keep`.
 pub(super) fn clear(dir: &OwnedFd, keep: &[u8]) -> Result<(), Errno> {
     // A stack of our own: an image chooses the depth.
-    let mut open: Vec<(OwnedFd, Vec<Vec<u8>>)> =
-        vec![(dir.try_clone().map_err(errno)?, dir_names(dir)?)];
+    let mut open: Vec<(OwnedFd, Vec<Vec<u8>>)> = vec![(
+        dir.try_clone().map_err(|error| errno(&error))?,
+        dir_names(dir)?,
+    )];
     open[0].1.retain(|name| name != keep);
     while let Some((here, entries)) = open.last_mut() {
         let Some(name) = entries.last() else {
@@ -48,6 +50,6 @@ pub(super) fn clear(dir: &OwnedFd, keep: &[u8]) -> Result<(), Errno> {
     Ok(())
 }
 
-fn errno(error: std::io::Error) -> Errno {
-    Errno::from_io_error(&error).unwrap_or(Errno::IO)
+fn errno(error: &std::io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::IO)
 }

@@ -1,4 +1,9 @@
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "tests fail by panicking and say what they skip"
+)]
 
 pub(crate) mod disk;
 
@@ -94,18 +99,18 @@ fn breakout(case: &Value) {
         let result = apply_tar(&tar, &root, form);
         assert_eq!(outside(()), before, "{id}");
         if form == Form::Applied {
-            verify(&id, &case["expect"], &root, result);
+            verify(&id, &case["expect"], &root, &result);
         }
     }
 }
 
-fn verify(id: &str, expect: &Value, root: &Path, result: Result<(), String>) {
+fn verify(id: &str, expect: &Value, root: &Path, result: &Result<(), String>) {
     if expect.get("error").is_some() {
         assert!(result.is_err(), "{id}");
         return;
     }
     if expect["may_error"] != true {
-        assert_eq!(result, Ok(()), "{id}");
+        assert_eq!(*result, Ok(()), "{id}");
     }
     let inside = Root::open(root).unwrap();
     let open = |path: &Value, flags| inside.open_at(path.as_str().unwrap().as_bytes(), flags);
@@ -224,6 +229,7 @@ fn applied(case: &Value, op: &str) {
 }
 
 /// A layer with every kind of thing.
+#[allow(clippy::too_many_lines, reason = "a list")]
 pub(crate) fn everything() -> Vec<u8> {
     let mut tar = Writer::new(Vec::new());
     let plain = Metadata {

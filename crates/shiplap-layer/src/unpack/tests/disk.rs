@@ -164,7 +164,7 @@ pub(crate) fn raw_tar(entries: &[Value]) -> Vec<u8> {
             100,
             format!("{:07o}\0", mode(entry).unwrap_or(default)).as_bytes(),
         );
-        put(108, b"0000000\00000000\0");
+        put(108, b"0000000\x000000000\0");
         put(
             124,
             format!("{:011o}\0{:011o}\0        ", content.len(), 1_000_000).as_bytes(),
