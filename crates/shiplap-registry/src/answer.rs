@@ -31,9 +31,11 @@ pub(crate) struct Answer {
     pub(crate) url: Url,
     /// Whether it came from the registry itself and not from where it redirected to.
     pub(crate) own: bool,
-    pub(crate) target: Target,
+    pub(crate) target: Box<Target>,
     /// Longest time without a byte.
     pub(crate) stall: Duration,
+    /// Longest time for a whole body that is kept in memory.
+    pub(crate) whole: Duration,
 }
 
 impl Answer {
@@ -108,16 +110,25 @@ impl Answer {
     }
 
     /// The whole body, at most `limit_bytes` long.
-    pub(crate) async fn body(mut self, limit_bytes: u64) -> Result<Vec<u8>, Error> {
+    pub(crate) async fn body(self, limit_bytes: u64) -> Result<Vec<u8>, Error> {
+        let target = self.target.clone();
+        match tokio::time::timeout(self.whole, self.read(limit_bytes)).await {
+            Ok(done) => done,
+            Err(_) => Err(Failure::stalled().into_error(target, 1)),
+        }
+    }
+
+    async fn read(mut self, limit_bytes: u64) -> Result<Vec<u8>, Error> {
+        let too_large = |target| Error::TooLarge {
+            target,
+            limit_bytes,
+        };
         if self
             .response
             .content_length()
             .is_some_and(|length| length > limit_bytes)
         {
-            return Err(Error::TooLarge {
-                target: self.target,
-                limit_bytes,
-            });
+            return Err(too_large(self.target));
         }
         let mut body = Vec::new();
         loop {
@@ -129,10 +140,7 @@ impl Answer {
                 Err(_) => return Err(Failure::stalled().into_error(self.target, 1)),
             };
             if (body.len() as u64).saturating_add(chunk.len() as u64) > limit_bytes {
-                return Err(Error::TooLarge {
-                    target: self.target,
-                    limit_bytes,
-                });
+                return Err(too_large(self.target));
             }
             body.extend_from_slice(&chunk);
         }
@@ -224,10 +232,13 @@ impl Failure {
         let mut timed_out = error.is_timeout();
         while let Some(source) = innermost.source() {
             innermost = source;
-            if let Some(error) = source.downcast_ref::<io::Error>() {
+            let mut layer = source.downcast_ref::<io::Error>();
+            // An I/O error's source is that of what it wraps: what it wraps has to be asked for.
+            while let Some(error) = layer {
                 // rustls reports what the peer did wrong as invalid data.
                 tls |= error.kind() == io::ErrorKind::InvalidData;
                 timed_out |= error.kind() == io::ErrorKind::TimedOut;
+                layer = error.get_ref().and_then(|inner| inner.downcast_ref());
             }
         }
         let kind = match error.is_connect() {
@@ -258,7 +269,7 @@ impl Failure {
         )
     }
 
-    pub(crate) fn into_error(self, target: Target, attempts: u32) -> Error {
+    pub(crate) fn into_error(self, target: Box<Target>, attempts: u32) -> Error {
         match self.kind {
             FailureKind::Tls => Error::Tls {
                 target,

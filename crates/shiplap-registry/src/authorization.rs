@@ -23,7 +23,7 @@ use crate::answer::{Answer, clean};
 use crate::challenge::{self, Challenge};
 use crate::credentials::{Credential, CredentialStore, Secret};
 use crate::error::{Error, Item, ProtocolFault, Target};
-use crate::exchange::Exchange;
+use crate::exchange::{self, Exchange};
 use crate::place::Place;
 use crate::realm;
 use crate::settings::Warning;
@@ -273,11 +273,7 @@ impl Exchange {
         credential: Option<&Credential>,
         offline: bool,
     ) -> Result<(Token, Option<String>), Error> {
-        let target = Target {
-            registry: place.host.clone(),
-            repository: place.repository.clone(),
-            item: Item::Token,
-        };
+        let target = exchange::target(place, Item::Token);
         let unanswerable = |why: &str| Error::Protocol {
             target: target.clone(),
             fault: ProtocolFault::Challenge(why.to_owned()),
@@ -338,11 +334,7 @@ impl Exchange {
         place: &Place,
         credential: &Credential,
     ) -> Result<Option<Secret>, Error> {
-        let target = Target {
-            registry: place.host.clone(),
-            repository: String::new(),
-            item: Item::Whole,
-        };
+        let target = exchange::target(place, Item::Whole);
         let request = Request {
             place: place.clone(),
             method: Method::GET,
@@ -388,7 +380,7 @@ impl Exchange {
 /// identity token.
 fn token_request(
     place: &Place,
-    target: Target,
+    target: Box<Target>,
     mut realm: Url,
     service: Option<&str>,
     scopes: &Scopes,
@@ -453,11 +445,7 @@ fn basic(username: &str, password: &Secret, place: &Place) -> Result<HeaderValue
 
 fn secret_header(text: String, place: &Place) -> Result<HeaderValue, Error> {
     let mut value = HeaderValue::try_from(text).map_err(|_| Error::Protocol {
-        target: Target {
-            registry: place.host.clone(),
-            repository: place.repository.clone(),
-            item: Item::Token,
-        },
+        target: exchange::target(place, Item::Token),
         fault: ProtocolFault::Challenge("a token that can't be sent".to_owned()),
     })?;
     value.set_sensitive(true);

@@ -5,6 +5,7 @@
 //! again, whichever place goes on.
 
 use std::collections::VecDeque;
+use std::error::Error as StdError;
 use std::fmt;
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -63,7 +64,7 @@ impl Read for BlobReader {
         if let Err(error) = &done
             && error
                 .get_ref()
-                .is_some_and(|inner| inner.is::<DigestError>())
+                .is_some_and(<dyn StdError + Send + Sync>::is::<DigestError>)
         {
             for host in self
                 .hosts
@@ -490,7 +491,7 @@ impl Download {
         Ok((answer, offset))
     }
 
-    fn wrong_size(&self, target: Target, actual_bytes: u64) -> Error {
+    fn wrong_size(&self, target: Box<Target>, actual_bytes: u64) -> Error {
         Error::Content {
             target,
             source: wrong_size(&self.digest, self.size_bytes, actual_bytes),

@@ -159,7 +159,7 @@ pub enum Error {
     #[error("find {target}: {refusal}")]
     NotFound {
         /// What was asked of whom.
-        target: Target,
+        target: Box<Target>,
         /// The answer.
         refusal: Refusal,
     },
@@ -167,7 +167,7 @@ pub enum Error {
     #[error("access {target}: not authorised: {refusal}")]
     Unauthorized {
         /// What was asked of whom.
-        target: Target,
+        target: Box<Target>,
         /// The answer.
         refusal: Refusal,
     },
@@ -175,7 +175,7 @@ pub enum Error {
     #[error("access {target}: denied: {refusal}")]
     Denied {
         /// What was asked of whom.
-        target: Target,
+        target: Box<Target>,
         /// The answer.
         refusal: Refusal,
     },
@@ -183,7 +183,7 @@ pub enum Error {
     #[error("access {target}: rate limit reached: {refusal}")]
     RateLimited {
         /// What was asked of whom.
-        target: Target,
+        target: Box<Target>,
         /// The answer.
         refusal: Refusal,
         /// How long the registry asks to wait.
@@ -193,7 +193,7 @@ pub enum Error {
     #[error("access {target}: {refusal}")]
     Refused {
         /// What was asked of whom.
-        target: Target,
+        target: Box<Target>,
         /// The answer.
         refusal: Refusal,
     },
@@ -201,7 +201,7 @@ pub enum Error {
     #[error("reach {target}: {cause}")]
     Network {
         /// What was asked of whom.
-        target: Target,
+        target: Box<Target>,
         /// The innermost cause.
         cause: String,
         /// How often it was tried.
@@ -211,7 +211,7 @@ pub enum Error {
     #[error("reach {target}: TLS: {cause}")]
     Tls {
         /// What was asked of whom.
-        target: Target,
+        target: Box<Target>,
         /// The innermost cause.
         cause: String,
     },
@@ -219,7 +219,7 @@ pub enum Error {
     #[error("read {target}: {source}")]
     Content {
         /// What was asked of whom.
-        target: Target,
+        target: Box<Target>,
         /// The difference.
         source: DigestError,
     },
@@ -227,7 +227,7 @@ pub enum Error {
     #[error("read {target}: larger than {limit_bytes} bytes")]
     TooLarge {
         /// What was asked of whom.
-        target: Target,
+        target: Box<Target>,
         /// The bound, in bytes.
         limit_bytes: u64,
     },
@@ -235,7 +235,7 @@ pub enum Error {
     #[error("understand the answer for {target}: {fault}")]
     Protocol {
         /// What was asked of whom.
-        target: Target,
+        target: Box<Target>,
         /// How.
         fault: ProtocolFault,
     },
@@ -253,7 +253,7 @@ pub enum Error {
     #[error("read the content to push to {target}: {source}")]
     Source {
         /// What was to be pushed where.
-        target: Target,
+        target: Box<Target>,
         /// Why.
         source: io::Error,
     },

@@ -224,10 +224,10 @@ pub(crate) fn request(place: &Place, method: Method, path: String, item: Item) -
     }
 }
 
-pub(crate) fn target(place: &Place, item: Item) -> Target {
-    Target {
+pub(crate) fn target(place: &Place, item: Item) -> Box<Target> {
+    Box::new(Target {
         registry: place.host.clone(),
         repository: place.repository.clone(),
         item,
-    }
+    })
 }

@@ -160,7 +160,7 @@ fn place(name: &str, insecure: bool, service: Service) -> Result<Place, Error> {
         host: host.to_owned(),
         repository: repository.to_owned(),
         schemes,
-        verified: !insecure && !(loopback && forced.is_none()),
+        verified: !(insecure || loopback && forced.is_none()),
         loopback,
         credential_name,
         mirror: false,

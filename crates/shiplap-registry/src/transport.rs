@@ -20,6 +20,9 @@ use crate::settings::{ProxySettings, Settings};
 
 const USER_AGENT: &str = concat!("shiplap/", env!("CARGO_PKG_VERSION"));
 
+/// How much longer than its head a body that is kept in memory may take.
+const BODY_PATIENCE: u32 = 5;
+
 /// Where a request goes.
 #[derive(Debug, Clone)]
 pub(crate) enum Address {
@@ -36,7 +39,7 @@ pub(crate) struct Request {
     pub(crate) method: Method,
     pub(crate) address: Address,
     pub(crate) headers: HeaderMap,
-    pub(crate) target: Target,
+    pub(crate) target: Box<Target>,
     pub(crate) redirects: Redirects,
 }
 
@@ -202,16 +205,17 @@ impl Transport {
             let status = response.status();
             let fetches = matches!(request.method, Method::GET | Method::HEAD);
             let redirected = matches!(status.as_u16(), 307 | 308)
-                || (fetches && matches!(status.as_u16(), 301 | 302 | 303));
+                || (fetches && matches!(status.as_u16(), 301..=303));
             if !redirected || request.redirects == Redirects::None {
                 let own = url.origin() == first;
-                let stall = self.settings.patience.stall;
+                let patience = &self.settings.patience;
                 return Ok(Answer {
                     response,
                     url,
                     own,
                     target: request.target.clone(),
-                    stall,
+                    stall: patience.stall,
+                    whole: patience.response.saturating_mul(BODY_PATIENCE),
                 });
             }
             let location = response

@@ -139,9 +139,9 @@ impl Client {
             source,
         };
         match mode {
-            UploadMode::Auto if size_bytes <= WHOLE_BYTES => whole::put(self, place, &content),
+            UploadMode::Auto if size_bytes <= WHOLE_BYTES => whole::put(self, &place, &content),
             UploadMode::SinglePost => whole::post(self, place, &content),
-            UploadMode::Monolithic => whole::put(self, place, &content),
+            UploadMode::Monolithic => whole::put(self, &place, &content),
             UploadMode::Auto => parts::push(self, &place, &content, None),
             UploadMode::Chunked { bytes } => {
                 parts::push(self, &place, &content, Some(bytes.max(1)))
@@ -226,7 +226,7 @@ struct Content<'a> {
 impl Content<'_> {
     fn open_at(&self, offset: u64, target: &Target) -> Result<Box<dyn Read + '_>, Error> {
         self.source.open_at(offset).map_err(|source| Error::Source {
-            target: target.clone(),
+            target: Box::new(target.clone()),
             source,
         })
     }

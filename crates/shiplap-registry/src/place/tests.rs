@@ -25,6 +25,7 @@ fn shown(place: &Place) -> String {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "one table")]
 fn names_to_places() {
     let rules = vec![
         rule(

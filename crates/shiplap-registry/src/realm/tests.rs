@@ -3,6 +3,7 @@
 use super::*;
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "one table")]
 fn who_gets_credentials() {
     const TRUSTED: bool = true;
     const ANONYMOUS: bool = false;

@@ -10,6 +10,9 @@ use crate::place::Place;
 use crate::retry;
 use crate::settings::Warning;
 
+/// Bytes after which an upload that broke counts as getting on.
+const PROGRESS_BYTES: u64 = 1 << 20;
+
 /// Pushes `content` in chunks of `chunk_bytes`, or in one.
 pub(super) fn push(
     client: &Client,
@@ -65,7 +68,12 @@ pub(super) fn push(
             continue;
         }
         offset = match client.run(status(client, &mut upload))? {
-            Some(received) => received.min(content.size_bytes),
+            Some(received) => {
+                if received >= offset.saturating_add(PROGRESS_BYTES) {
+                    failures = 0;
+                }
+                received.min(content.size_bytes)
+            }
             None => {
                 upload = client.run(Upload::begin(exchange, place))?;
                 0

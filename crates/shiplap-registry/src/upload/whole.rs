@@ -50,11 +50,11 @@ pub(super) fn post(client: &Client, place: Place, content: &Content<'_>) -> Resu
 }
 
 /// `POST`, then `PUT` with the content.
-pub(super) fn put(client: &Client, place: Place, content: &Content<'_>) -> Result<(), Error> {
+pub(super) fn put(client: &Client, place: &Place, content: &Content<'_>) -> Result<(), Error> {
     let patience = &client.exchange().settings().patience;
     let mut attempt = 0;
     loop {
-        let error = match put_once(client, &place, content) {
+        let error = match put_once(client, place, content) {
             Err(error @ Error::Network { .. }) => error,
             Err(error @ Error::Refused { .. })
                 if error.refusal().is_some_and(|refusal| refusal.status >= 500) =>
@@ -96,7 +96,7 @@ fn put_request(upload: &Upload, content: &Content<'_>) -> Result<Request, Error>
 
 fn read(content: &Content<'_>, target: &Target) -> Result<Bytes, Error> {
     let failed = |source| Error::Source {
-        target: target.clone(),
+        target: Box::new(target.clone()),
         source,
     };
     let mut body = Vec::new();

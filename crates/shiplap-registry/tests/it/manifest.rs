@@ -107,6 +107,12 @@ fn larger_than_the_bound_is_refused_while_it_is_read() {
 }
 
 #[test]
+fn a_manifest_that_stalls_is_given_up() {
+    let (got, _) = get(|_| Reply::ok([]).stalled(MANIFEST, 5));
+    assert!(matches!(got, Err(Error::Network { .. })), "{got:?}");
+}
+
+#[test]
 fn head_tells_the_digest_or_fetches() {
     let says = |asked: &Asked| {
         assert_eq!(asked.method, "HEAD");

@@ -2,15 +2,18 @@
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use shiplap_model::digest::Digest;
 use shiplap_model::media_type::OCI_MANIFEST;
 use shiplap_model::reference::Repository;
-use shiplap_registry::{Error, ManifestName, UploadMode};
+use shiplap_registry::{
+    Client, CredentialStore, Error, ManifestName, RegistryRule, Settings, TlsSettings, UploadMode,
+};
 
-use crate::{client, content, read};
+use crate::{client, client_with, content, read, settings};
 
 struct Registry {
     child: Child,
@@ -26,9 +29,46 @@ impl Drop for Registry {
 }
 
 impl Registry {
-    /// `None`, with the reason printed, where there is none on this machine.
     fn start() -> Option<Self> {
+        Self::start_with("", tempfile::tempdir().unwrap())
+    }
+
+    /// One that speaks TLS with a certificate that nobody knows, and the certificate's file.
+    fn start_tls() -> Option<(Self, PathBuf)> {
         let directory = tempfile::tempdir().unwrap();
+        let (certificate, key) = (
+            directory.path().join("cert.pem"),
+            directory.path().join("key.pem"),
+        );
+        let mut command = Command::new("openssl");
+        command.args(
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2".split(' '),
+        );
+        command
+            .args("-subj /CN=registry.test -addext basicConstraints=critical,CA:FALSE".split(' '));
+        command.args(["-addext", "subjectAltName=IP:127.0.0.1"]);
+        command
+            .arg("-keyout")
+            .arg(&key)
+            .arg("-out")
+            .arg(&certificate);
+        match command.stdout(Stdio::null()).stderr(Stdio::null()).status() {
+            Ok(status) => assert!(status.success()),
+            Err(error) => {
+                skipped(&format!("openssl: {error}"));
+                return None;
+            }
+        }
+        let tls = format!(
+            ", tls: {{certificate: {}, key: {}}}",
+            certificate.display(),
+            key.display()
+        );
+        Self::start_with(&tls, directory).map(|registry| (registry, certificate))
+    }
+
+    /// `None`, with the reason printed, where there is none on this machine.
+    fn start_with(http: &str, directory: tempfile::TempDir) -> Option<Self> {
         let host = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -38,7 +78,7 @@ impl Registry {
         let root = directory.path().join("root");
         let text = format!(
             "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\nstorage:\n  \
-             filesystem: {{rootdirectory: {}}}\n  delete: {{enabled: true}}\nhttp: {{addr: \"{host}\"}}\n",
+             filesystem: {{rootdirectory: {}}}\n  delete: {{enabled: true}}\nhttp: {{addr: \"{host}\"{http}}}\n",
             root.display()
         );
         fs::write(&config, text).unwrap();
@@ -51,10 +91,7 @@ impl Registry {
         let mut child = match command.spawn() {
             Ok(child) => child,
             Err(error) => {
-                #[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
-                {
-                    eprintln!("skipped: docker-registry: {error}");
-                }
+                skipped(&format!("docker-registry: {error}"));
                 return None;
             }
         };
@@ -75,6 +112,79 @@ impl Registry {
     fn repository(&self, path: &str) -> Repository {
         Repository::parse(&format!("{}/{path}", self.host)).unwrap()
     }
+}
+
+#[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
+fn skipped(why: &str) {
+    eprintln!("skipped: {why}");
+}
+
+#[test]
+fn certificates_are_verified() {
+    let Some((registry, certificate)) = Registry::start_tls() else {
+        return;
+    };
+    let trusting = TlsSettings {
+        extra_roots: vec![certificate.clone()],
+        ..TlsSettings::default()
+    };
+    let only = TlsSettings {
+        only_roots: vec![certificate],
+        ..TlsSettings::default()
+    };
+    let strict = format!("https://{}", registry.host);
+    for (name, location, insecure, tls, trusted) in [
+        (
+            "https asked for",
+            Some(&strict),
+            false,
+            TlsSettings::default(),
+            false,
+        ),
+        ("certificate given", Some(&strict), false, trusting, true),
+        ("no other roots", Some(&strict), false, only, true),
+        (
+            "insecure",
+            Some(&strict),
+            true,
+            TlsSettings::default(),
+            true,
+        ),
+        ("loopback", None, false, TlsSettings::default(), true),
+    ] {
+        let location = location.map_or_else(|| registry.host.clone(), Clone::clone);
+        let prefix = "reg.test".to_owned();
+        let rule = RegistryRule {
+            prefix,
+            location: Some(location),
+            insecure,
+            ..RegistryRule::default()
+        };
+        let settings = Settings {
+            tls,
+            ..settings(vec![rule])
+        };
+        let pinged = Client::new(settings, CredentialStore::default()).ping("reg.test");
+        match trusted {
+            true => assert!(pinged.is_ok(), "{name}: {pinged:?}"),
+            false => assert!(
+                matches!(pinged, Err(Error::Tls { .. })),
+                "{name}: {pinged:?}"
+            ),
+        }
+    }
+    // TLS spoken to plain http.
+    let Some(plain) = Registry::start() else {
+        return;
+    };
+    let location = Some(format!("https://{}", plain.host));
+    let rule = RegistryRule {
+        prefix: "reg.test".to_owned(),
+        location,
+        ..RegistryRule::default()
+    };
+    let pinged = client_with(vec![rule]).0.ping("reg.test");
+    assert!(matches!(pinged, Err(Error::Tls { .. })), "{pinged:?}");
 }
 
 #[test]
