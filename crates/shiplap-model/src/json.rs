@@ -127,7 +127,7 @@ fn folds_to(found: &str, known: &str) -> bool {
 }
 
 /// For fields where `null` means the same as absence, as in Go.
-pub(crate) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+pub fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: Default + Deserialize<'de>,

@@ -210,6 +210,16 @@ impl Repository {
         &self.path
     }
 
+    /// What `digest` names in this repository.
+    #[must_use]
+    pub fn at(&self, digest: Digest) -> Reference {
+        Reference {
+            repository: self.clone(),
+            tag: None,
+            digest: Some(digest),
+        }
+    }
+
     /// The short form that Docker shows: `python`; the whole name where the short form would be
     /// read as another one (`docker.io/localhost/a`).
     #[must_use]

@@ -5,4 +5,36 @@
 //! SQL, HTTP or EROFS: that is the floor's below.
 #![forbid(unsafe_code)]
 
+pub mod acquire;
+pub mod check;
+pub mod context;
+pub mod copy;
+pub mod export;
+pub mod files;
+pub mod history;
+pub mod import;
+pub mod info;
+pub mod inspect;
+pub mod list;
+pub mod load;
+pub mod login;
+mod parallel;
 pub mod progress;
+pub mod prune;
+pub mod pull;
+pub mod push;
+pub mod remove;
+pub mod save;
+pub mod search;
+pub mod select;
+pub mod snapshot;
+pub mod tag;
+pub mod tags;
+pub mod transport;
+pub mod usage;
+pub mod when;
+
+pub use context::{Context, Settings};
+pub use shiplap_registry::{
+    CredentialFiles, ProxySettings, RegistryRule, Settings as RegistrySettings, TlsSettings,
+};

@@ -1,0 +1,109 @@
+//! What every verb needs: the store, the way to registries, and what the caller decided.
+//! Both are opened at their first use, so a verb pays only for what it touches.
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use shiplap_model::Platform;
+use shiplap_registry::{Client, CredentialFiles, CredentialStore, Warning};
+use shiplap_store::{Access, Store, StoreError};
+
+use crate::snapshot::Backend;
+
+/// What the caller decides.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The store's directory.
+    pub root: PathBuf,
+    /// How layers become file systems; `None`: by probing.
+    pub layer_backend: Option<Backend>,
+    /// Keep the compressed form of pulled layers beside the tar.
+    pub keep_compressed: bool,
+    /// Layers that are fetched or sent at once.
+    pub parallel_layers: usize,
+    /// The platform that is chosen from an index when none is asked for.
+    pub platform: Platform,
+    /// Where registries are and how to talk to them.
+    pub registries: shiplap_registry::Settings,
+    /// Where credentials are.
+    pub credentials: CredentialFiles,
+}
+
+/// Takes a line that the user should see though the verb goes on.
+pub type WarningSink = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// The surroundings of all verbs of one process.
+pub struct Context {
+    settings: Settings,
+    warn: WarningSink,
+    store: OnceLock<Store>,
+    client: OnceLock<Client>,
+}
+
+impl Context {
+    /// Remembers; nothing is opened yet.
+    #[must_use]
+    pub fn new(settings: Settings, warn: WarningSink) -> Self {
+        Self {
+            settings,
+            warn,
+            store: OnceLock::new(),
+            client: OnceLock::new(),
+        }
+    }
+
+    /// What the caller decided.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(crate) fn store(&self) -> Result<&Store, StoreError> {
+        if let Some(store) = self.store.get() {
+            return Ok(store);
+        }
+        let store = Store::open(&self.settings.root, Access::Write)?;
+        Ok(self.store.get_or_init(|| store))
+    }
+
+    pub(crate) fn credentials(&self) -> CredentialStore {
+        CredentialStore::new(self.settings.credentials.clone())
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        self.client.get_or_init(|| {
+            let warn = Arc::clone(&self.warn);
+            let sink = Arc::new(move |warning: &Warning| warn(&words(warning)));
+            Client::with_warnings(self.settings.registries.clone(), self.credentials(), sink)
+        })
+    }
+}
+
+fn words(warning: &Warning) -> String {
+    match warning {
+        Warning::Mirror {
+            mirror,
+            registry,
+            cause,
+        } => {
+            format!("mirror {mirror} of {registry} is passed over: {cause}")
+        }
+        Warning::Retry { host, wait, cause } => {
+            format!(
+                "asking {host} again in {:.1} s: {cause}",
+                wait.as_secs_f64()
+            )
+        }
+        Warning::Resume {
+            host,
+            offset_bytes,
+            cause,
+        } => {
+            format!("reading on from {host} at byte {offset_bytes}: {cause}")
+        }
+        Warning::Credentials { registry, cause } => {
+            format!("credentials for {registry} can't be read: {cause}")
+        }
+        other => format!("{other:?}"),
+    }
+}

@@ -1,0 +1,69 @@
+//! `export`: the root file system of an image as one tar.
+
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use shiplap_layer::export::{self, ExportError};
+use shiplap_layer::tar::Writer;
+
+use crate::context::Context;
+use crate::save::Output;
+use crate::snapshot::{self, SnapshotError};
+use crate::transport::TransportError;
+use crate::transport::layout::{file_beside, persist};
+
+/// Why nothing was exported.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportRootError {
+    /// The image can't be opened.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// The tar can't be made.
+    #[error("export {name}: {source}")]
+    Export {
+        /// The image.
+        name: String,
+        /// Why.
+        source: ExportError,
+    },
+    /// The file can't be written.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+}
+
+/// Writes the merged tree of the image that `name` means as a tar.
+///
+/// # Errors
+/// [`ExportRootError`]; then there is no file.
+pub fn export(context: &Context, name: &str, output: Output<'_>) -> Result<(), ExportRootError> {
+    match output {
+        Output::Stream(stream) => write(context, name, Path::new("-"), stream).map(drop),
+        Output::File(path) => {
+            let file = file_beside(&path)?;
+            let file = write(context, name, &path, file)?;
+            Ok(persist(file, &path)?)
+        }
+    }
+}
+
+fn write<W: Write>(
+    context: &Context,
+    name: &str,
+    path: &Path,
+    out: W,
+) -> Result<W, ExportRootError> {
+    let image = snapshot::open(context, name)?;
+    let mut out = BufWriter::with_capacity(1 << 20, out);
+    let failed = |source| ExportRootError::Export {
+        name: name.to_owned(),
+        source,
+    };
+    let tars: Vec<_> = image.tars.iter().collect();
+    let mut writer = Writer::new(&mut out);
+    export::export(&image.stack, &tars, &mut writer).map_err(failed)?;
+    writer.finish().map_err(|error| failed(error.into()))?;
+    let into_inner = out
+        .into_inner()
+        .map_err(std::io::IntoInnerError::into_error);
+    Ok(into_inner.map_err(TransportError::io("write", path))?)
+}

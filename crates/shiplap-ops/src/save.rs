@@ -1,0 +1,143 @@
+//! `save`: images from the store into an archive.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use shiplap_model::{AnyReference, ImageId, Reference};
+use shiplap_store::{ResolveError, Resolved, ResolvedBy, Store, StoreError};
+
+use crate::context::Context;
+use crate::transport::TransportError;
+pub use crate::transport::docker_archive::ArchiveFormat;
+use crate::transport::docker_archive::{ArchiveLayer, ArchiveWriter};
+use crate::transport::layout::{file_beside, persist};
+
+/// What to save, and how.
+#[derive(Debug, Clone)]
+pub struct SaveOptions {
+    /// Names and IDs; a repository without tag means all its tags.
+    pub images: Vec<String>,
+    /// The format.
+    pub format: ArchiveFormat,
+}
+
+/// Where the archive goes.
+pub enum Output<'a> {
+    /// A file, which appears when it is whole.
+    File(PathBuf),
+    /// A stream, as standard output.
+    Stream(&'a mut (dyn Write + Send)),
+}
+
+/// Why nothing was saved.
+#[derive(Debug, thiserror::Error)]
+pub enum SaveError {
+    /// No such image.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// The store's failure.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The archive can't be written.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+}
+
+/// One image with the tags that it is saved under.
+struct Chosen {
+    id: ImageId,
+    tags: Vec<Reference>,
+}
+
+/// Saves.
+///
+/// # Errors
+/// [`SaveError`]; then there is no file.
+pub fn save(context: &Context, options: &SaveOptions, output: Output<'_>) -> Result<(), SaveError> {
+    let store = context.store()?;
+    let chosen = choose(store, &options.images)?;
+    match output {
+        Output::Stream(stream) => {
+            write(store, &chosen, options.format, Path::new("-"), stream).map(drop)
+        }
+        Output::File(path) => {
+            let file = file_beside(&path)?;
+            let file = write(store, &chosen, options.format, &path, file)?;
+            Ok(persist(file, &path)?)
+        }
+    }
+}
+
+/// The images of the names, each once, with all the tags that were asked for.
+fn choose(store: &Store, names: &[String]) -> Result<Vec<Chosen>, SaveError> {
+    let mut chosen: Vec<Chosen> = Vec::new();
+    for name in names {
+        for (id, tag) in named(store, name)? {
+            let image = match chosen.iter_mut().find(|image| image.id == id) {
+                Some(image) => image,
+                None => {
+                    chosen.push(Chosen {
+                        id,
+                        tags: Vec::new(),
+                    });
+                    let last = chosen.len() - 1;
+                    &mut chosen[last]
+                }
+            };
+            image
+                .tags
+                .extend(tag.filter(|tag| !image.tags.contains(tag)));
+        }
+    }
+    Ok(chosen)
+}
+
+fn named(store: &Store, name: &str) -> Result<Vec<(ImageId, Option<Reference>)>, SaveError> {
+    if let Ok(AnyReference::Named(reference)) = AnyReference::parse(name)
+        && reference.tag().is_none()
+        && reference.digest().is_none()
+    {
+        let mut tagged = Vec::new();
+        for image in store.images()? {
+            let of_repository = |tag: &&Reference| tag.repository() == reference.repository();
+            let tags = image.tags.iter().filter(of_repository);
+            tagged.extend(tags.map(|tag| (image.id.clone(), Some(tag.clone()))));
+        }
+        if !tagged.is_empty() {
+            return Ok(tagged);
+        }
+    }
+    let Resolved { id, by } = store.resolve(name)?;
+    let tag = match by {
+        ResolvedBy::Tag(tag) => Some(tag),
+        ResolvedBy::Id | ResolvedBy::RepoDigest(_) => None,
+    };
+    Ok(vec![(id, tag)])
+}
+
+fn write<W: Write>(
+    store: &Store,
+    images: &[Chosen],
+    format: ArchiveFormat,
+    path: &Path,
+    out: W,
+) -> Result<W, SaveError> {
+    let mut archive = ArchiveWriter::new(path, BufWriter::with_capacity(1 << 20, out), format)?;
+    for image in images {
+        let config = store.read_blob(image.id.digest())?;
+        let mut layers = Vec::new();
+        for layer in store.image_layers(&image.id)? {
+            let tar: File = store.open_tar(&layer.diff_id)?;
+            layers.push(ArchiveLayer {
+                diff_id: layer.diff_id,
+                tar_bytes: layer.tar_bytes,
+                open: Box::new(move || Ok(Box::new(tar) as Box<dyn Read>)),
+            });
+        }
+        archive.image(&config, layers, &image.tags)?;
+    }
+    let out = archive.finish()?;
+    let into_inner = out.into_inner().map_err(io::IntoInnerError::into_error);
+    Ok(into_inner.map_err(TransportError::io("write", path))?)
+}

@@ -1,0 +1,370 @@
+//! Layers as file systems: mounted from their indexes, or unpacked first where that can't be.
+//!
+//! Both backends give the same tree. Which one is used is decided by a probe, or by the settings.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::Serialize;
+use shiplap_layer::erofs::{self, LayerIndex};
+use shiplap_layer::root::Root;
+use shiplap_layer::stack::{Layer, Stack, StackError};
+use shiplap_layer::tar::{BLOCK_BYTES, Writer};
+use shiplap_layer::unpack::{self, Form, Marks, Rights, UnpackError};
+use shiplap_layer::{export, ingest};
+use shiplap_model::{DiffId, ImageId};
+use shiplap_run::mounts::{self, LayerSource, MountError, Mounted};
+use shiplap_store::{LayerRecord, Lease, ResolveError, Store, StoreError};
+
+use crate::context::Context;
+use crate::inspect::GraphDriver;
+
+/// How layers become file systems.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Backend {
+    /// The kernel mounts the layer index and reads file data from the tar; nothing is unpacked.
+    Erofs,
+    /// Each layer is unpacked once into a directory.
+    Tree,
+}
+
+impl Backend {
+    /// Its name in settings and output.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Erofs => "erofs",
+            Self::Tree => "tree",
+        }
+    }
+}
+
+/// A name that no backend has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("choose the layer backend {0:?}: there are erofs and tree")]
+pub struct UnknownBackend(pub String);
+
+impl FromStr for Backend {
+    type Err = UnknownBackend;
+
+    fn from_str(name: &str) -> Result<Self, UnknownBackend> {
+        [Self::Erofs, Self::Tree]
+            .into_iter()
+            .find(|backend| backend.name() == name)
+            .ok_or_else(|| UnknownBackend(name.to_owned()))
+    }
+}
+
+/// Why an image can't be shown as a file system.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// No such image.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// The store's failure.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The layers can't be read.
+    #[error(transparent)]
+    Stack(#[from] StackError),
+    /// A layer's index can't be read.
+    #[error("read the index of layer {diff_id}: {source}")]
+    Index {
+        /// Which.
+        diff_id: DiffId,
+        /// Why.
+        source: erofs::ReadError,
+    },
+    /// A layer can't be unpacked.
+    #[error("unpack layer {diff_id}: {source}")]
+    Unpack {
+        /// Which.
+        diff_id: DiffId,
+        /// Why.
+        source: UnpackError,
+    },
+    /// What mends the view of layers can't be made.
+    #[error("make the layer that completes the view of {id}: {source}")]
+    Corrections {
+        /// The image.
+        id: ImageId,
+        /// Why.
+        source: io::Error,
+    },
+    /// The kernel refused.
+    #[error(transparent)]
+    Mount(#[from] MountError),
+    /// A file can't be read or made.
+    #[error("{action} {}: {source}", path.display())]
+    Io {
+        /// What was done.
+        action: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// The layers of an image, open: its merged tree and the tars that hold the content.
+pub struct OpenImage {
+    /// Which.
+    pub id: ImageId,
+    /// The merged tree.
+    pub stack: Stack,
+    /// The tars, base first.
+    pub tars: Vec<File>,
+}
+
+/// Opens the layers of an image for reading in user space: no mount, no rights.
+///
+/// # Errors
+/// [`SnapshotError`].
+pub fn open(context: &Context, name: &str) -> Result<OpenImage, SnapshotError> {
+    let store = context.store()?;
+    let id = store.resolve(name)?.id;
+    open_id(store, id)
+}
+
+pub(crate) fn open_id(store: &Store, id: ImageId) -> Result<OpenImage, SnapshotError> {
+    let mut layers: Vec<Arc<dyn Layer>> = Vec::new();
+    let mut tars = Vec::new();
+    for layer in store.image_layers(&id)? {
+        layers.push(Arc::new(open_index(store, &layer.diff_id)?));
+        tars.push(store.open_tar(&layer.diff_id)?);
+    }
+    Ok(OpenImage {
+        id,
+        stack: Stack::new(layers)?,
+        tars,
+    })
+}
+
+fn open_index(store: &Store, diff_id: &DiffId) -> Result<LayerIndex, SnapshotError> {
+    LayerIndex::open(store.open_index(diff_id)?).map_err(|source| SnapshotError::Index {
+        diff_id: diff_id.clone(),
+        source,
+    })
+}
+
+/// Mounts the image that `name` means, read-only, at the directory `target`.
+///
+/// # Errors
+/// [`SnapshotError`]; nothing stays mounted.
+pub fn mount(context: &Context, name: &str, target: &Path) -> Result<ImageId, SnapshotError> {
+    let store = context.store()?;
+    let lease = store.lease()?;
+    let image = open(context, name)?;
+    let backend = chosen_backend(context, &lease)?.0;
+    let mut sources = Vec::new();
+    for layer in store.image_layers(&image.id)? {
+        sources.push(layer_source(&lease, &layer, backend)?);
+    }
+    let corrections = correct(&lease, &image, backend)?;
+    sources.extend(corrections.as_ref().map(|extra| extra.source.clone()));
+    let scratch = lease.directory()?;
+    mounts::mount_stack(&sources, name, target, scratch.path())?;
+    Ok(image.id)
+}
+
+/// Ends a mount made by [`mount`].
+///
+/// # Errors
+/// [`MountError`].
+pub fn unmount(target: &Path) -> Result<(), MountError> {
+    mounts::unmount_stack(target)
+}
+
+/// All images that are mounted.
+///
+/// # Errors
+/// [`MountError`].
+pub fn mounted() -> Result<Vec<Mounted>, MountError> {
+    mounts::mounted()
+}
+
+/// The backend and why it is this one.
+pub(crate) fn chosen_backend(
+    context: &Context,
+    lease: &Lease,
+) -> Result<(Backend, String), SnapshotError> {
+    if let Some(backend) = context.settings().layer_backend {
+        return Ok((backend, "chosen by the settings".to_owned()));
+    }
+    match probe(lease) {
+        Ok(()) => Ok((
+            Backend::Erofs,
+            "this kernel mounts layer indexes".to_owned(),
+        )),
+        Err(SnapshotError::Mount(error)) => {
+            let cause = std::error::Error::source(&error)
+                .map_or_else(|| error.to_string(), ToString::to_string);
+            Ok((
+                Backend::Tree,
+                format!("layer indexes can't be mounted: {cause}"),
+            ))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Mounts the index of an empty layer, for nobody to see.
+fn probe(lease: &Lease) -> Result<(), SnapshotError> {
+    let (tar, index) = (lease.file()?, lease.file()?);
+    let io_error = |source| SnapshotError::Io {
+        action: "write",
+        path: tar.path().to_owned(),
+        source,
+    };
+    tar.file()
+        .set_len(2 * BLOCK_BYTES as u64)
+        .map_err(io_error)?;
+    ingest::reindex(tar.file(), index.file()).map_err(|error| io_error(io::Error::other(error)))?;
+    Ok(mounts::probe_index(index.path(), tar.path())?)
+}
+
+fn layer_source(
+    lease: &Lease,
+    layer: &LayerRecord,
+    backend: Backend,
+) -> Result<LayerSource, SnapshotError> {
+    let store = lease.store();
+    match backend {
+        Backend::Erofs => Ok(LayerSource::Index {
+            index: store.index_path(&layer.diff_id)?,
+            tars: vec![store.tar_path(&layer.diff_id)?],
+        }),
+        Backend::Tree => Ok(LayerSource::Tree(unpacked(lease, &layer.diff_id)?)),
+    }
+}
+
+/// The unpacked tree of a layer, made now if it is not there.
+fn unpacked(lease: &Lease, diff_id: &DiffId) -> Result<PathBuf, SnapshotError> {
+    let store = lease.store();
+    if let Some(path) = store.tree_path(diff_id)? {
+        return Ok(path);
+    }
+    let _lock = store.lock(diff_id.digest())?;
+    if let Some(path) = store.tree_path(diff_id)? {
+        return Ok(path);
+    }
+    let index = open_index(store, diff_id)?;
+    let staged = lease.directory()?;
+    unpack_into(&index, &store.open_tar(diff_id)?, staged.path(), diff_id)?;
+    // The store does not sync trees; half a tree must not survive a crash under its name.
+    File::open(staged.path())
+        .and_then(|directory| Ok(rustix::fs::syncfs(directory)?))
+        .map_err(|source| SnapshotError::Io {
+            action: "sync",
+            path: staged.path().to_owned(),
+            source,
+        })?;
+    Ok(lease.commit_tree(staged, diff_id)?)
+}
+
+fn unpack_into(
+    layer: &dyn Layer,
+    tar: &File,
+    directory: &Path,
+    diff_id: &DiffId,
+) -> Result<(), SnapshotError> {
+    let root = Root::open(directory).map_err(|errno| SnapshotError::Io {
+        action: "open",
+        path: directory.to_owned(),
+        source: errno.into(),
+    })?;
+    let options = unpack::Options {
+        form: Form::Layer(Marks::Trusted),
+        rights: Rights::Full,
+    };
+    unpack::unpack(layer, tar, &root, options)
+        .map(drop)
+        .map_err(|source| SnapshotError::Unpack {
+            diff_id: diff_id.clone(),
+            source,
+        })
+}
+
+/// A layer made for one mount; its files go when this is dropped, the mount keeps what it needs.
+struct ExtraLayer {
+    source: LayerSource,
+    _files: Vec<shiplap_store::StagedFile>,
+}
+
+/// What the layers, each mounted alone, would show wrongly, as one more layer on top.
+fn correct(
+    lease: &Lease,
+    image: &OpenImage,
+    backend: Backend,
+) -> Result<Option<ExtraLayer>, SnapshotError> {
+    let corrections = image.stack.corrections()?;
+    if corrections.is_empty() {
+        return Ok(None);
+    }
+    let failed = |source| SnapshotError::Corrections {
+        id: image.id.clone(),
+        source,
+    };
+    let (tar, index) = (lease.file()?, lease.file()?);
+    let mut out = BufWriter::new(tar.file());
+    let tars: Vec<_> = image.tars.iter().collect();
+    let mut writer = Writer::new(&mut out);
+    export::write(
+        &image.stack,
+        &tars,
+        corrections.into_iter().map(Ok),
+        &mut writer,
+    )
+    .map_err(|error| failed(io::Error::other(error)))?;
+    writer
+        .finish()
+        .map_err(|error| failed(io::Error::other(error)))?;
+    out.flush().map_err(failed)?;
+    drop(out);
+    let facts = ingest::reindex(tar.file(), index.file())
+        .map_err(|error| failed(io::Error::other(error)))?;
+    let source = match backend {
+        Backend::Erofs => LayerSource::Index {
+            index: index.path().to_owned(),
+            tars: vec![tar.path().to_owned()],
+        },
+        Backend::Tree => {
+            let reopened = File::open(index.path()).map_err(failed)?;
+            let opened = LayerIndex::open(reopened).map_err(|source| SnapshotError::Index {
+                diff_id: facts.diff_id.clone(),
+                source,
+            })?;
+            let directory = lease.directory()?;
+            unpack_into(&opened, tar.file(), directory.path(), &facts.diff_id)?;
+            LayerSource::Tree(directory.path().to_owned())
+        }
+    };
+    Ok(Some(ExtraLayer {
+        source,
+        _files: vec![tar, index],
+    }))
+}
+
+/// What `inspect` says of where an image's layers are: Docker's overlay2 paths, of this store.
+pub(crate) fn graph_driver(context: &Context, id: &ImageId) -> Result<GraphDriver, StoreError> {
+    let store = context.store()?;
+    let backend = context.settings().layer_backend.unwrap_or(Backend::Erofs);
+    let mut indexes = Vec::new();
+    for layer in store.image_layers(id)?.iter().rev() {
+        let path = match backend {
+            Backend::Erofs => Some(store.index_path(&layer.diff_id)?),
+            Backend::Tree => store.tree_path(&layer.diff_id)?,
+        };
+        indexes.extend(path.map(|path| path.to_string_lossy().into_owned()));
+    }
+    let data = BTreeMap::from([("LowerDir".to_owned(), indexes.join(":"))]);
+    Ok(GraphDriver {
+        data,
+        name: backend.name().to_owned(),
+    })
+}

@@ -1,0 +1,607 @@
+//! Docker's archive of images (`docker save`): `manifest.json` names each image's config, layers
+//! and tags. What is written is at the same time an OCI layout, as Docker writes it since 25.
+//!
+//! The format has no manifest of registries' kind; one is made up for reading, of the layers as
+//! they lie in the archive.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Seek as _, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use shiplap_layer::compress::{self, Format};
+use shiplap_layer::tar::{Metadata, Writer};
+use shiplap_model::digest::{Hasher, VerifyingReader};
+use shiplap_model::{
+    Descriptor, DiffId, Digest, Document, ImageConfig, Index, Manifest, Reference, json, limits,
+    media_type,
+};
+
+use super::archive::Archive;
+use super::layout;
+use super::{Destination, Fetched, Reopen, Source, TransportError};
+
+/// One entry of `manifest.json`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Item {
+    #[serde(rename = "Config")]
+    config: String,
+    #[serde(
+        rename = "RepoTags",
+        default,
+        deserialize_with = "json::null_as_default"
+    )]
+    repo_tags: Vec<String>,
+    #[serde(rename = "Layers", default, deserialize_with = "json::null_as_default")]
+    layers: Vec<String>,
+}
+
+/// The images of one archive, checked to be there: no member that `manifest.json` names is
+/// missing, and each config has as many DiffIDs as layers are named.
+pub struct DockerArchive {
+    archive: Archive,
+    images: Vec<ArchivedImage>,
+}
+
+/// One image of an archive.
+#[derive(Debug, Clone)]
+pub struct ArchivedImage {
+    /// Its tags, as written.
+    pub tags: Vec<String>,
+    manifest: Fetched,
+    members: BTreeMap<Digest, String>,
+}
+
+impl DockerArchive {
+    /// Whether the archive is one of Docker's.
+    #[must_use]
+    pub fn is_one(archive: &Archive) -> bool {
+        archive.has("manifest.json")
+    }
+
+    /// Reads what the archive says of itself.
+    ///
+    /// # Errors
+    /// [`TransportError`] for an archive that contradicts itself or lacks what it names.
+    pub fn open(archive: Archive) -> Result<Self, TransportError> {
+        let bytes = archive.read_member("manifest.json", limits::MANIFEST_BYTES)?;
+        let items: Option<Vec<Item>> =
+            json::parse(&bytes, limits::MANIFEST_BYTES).map_err(|source| {
+                TransportError::Metadata {
+                    file: "manifest.json".to_owned(),
+                    path: archive.path().to_owned(),
+                    source,
+                }
+            })?;
+        let items = items.unwrap_or_default();
+        if items.is_empty() {
+            return Err(shape(&archive, "its manifest.json names no image"));
+        }
+        let images = items
+            .into_iter()
+            .map(|item| read_item(&archive, item))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { archive, images })
+    }
+
+    /// The images, in the archive's order.
+    #[must_use]
+    pub fn images(&self) -> &[ArchivedImage] {
+        &self.images
+    }
+
+    /// One of the images as a source.
+    #[must_use]
+    pub fn source<'a>(&'a self, image: &'a ArchivedImage) -> impl Source + 'a {
+        ArchivedSource {
+            archive: &self.archive,
+            image,
+        }
+    }
+
+    /// The image of that tag, or the only one.
+    ///
+    /// # Errors
+    /// [`TransportError::NoSuchImage`].
+    pub fn find(&self, tag: Option<&Reference>) -> Result<&ArchivedImage, TransportError> {
+        let is_wanted = |image: &&ArchivedImage| match tag {
+            None => self.images.len() == 1,
+            Some(tag) => image
+                .tags
+                .iter()
+                .any(|t| Reference::parse(t).is_ok_and(|t| t == tag.or_latest())),
+        };
+        self.images
+            .iter()
+            .find(is_wanted)
+            .ok_or_else(|| TransportError::NoSuchImage {
+                path: self.archive.path().to_owned(),
+                wanted: tag.map(Reference::familiar).unwrap_or_default(),
+                held: self
+                    .images
+                    .iter()
+                    .flat_map(|image| image.tags.clone())
+                    .collect(),
+            })
+    }
+}
+
+fn shape(archive: &Archive, problem: impl Into<String>) -> TransportError {
+    TransportError::Shape {
+        path: archive.path().to_owned(),
+        problem: problem.into(),
+    }
+}
+
+fn read_item(archive: &Archive, item: Item) -> Result<ArchivedImage, TransportError> {
+    let config = archive.read_member(&item.config, limits::CONFIG_BYTES)?;
+    let config_digest = Digest::of(&config);
+    let parsed = ImageConfig::parse(&config).map_err(|source| TransportError::Document {
+        digest: config_digest.clone(),
+        source,
+    })?;
+    let diff_ids = &parsed.rootfs.diff_ids;
+    if diff_ids.len() != item.layers.len() {
+        let problem = format!(
+            "its manifest.json names {} layers for {}, whose config has {}",
+            item.layers.len(),
+            item.config,
+            diff_ids.len()
+        );
+        return Err(shape(archive, problem));
+    }
+    // Archives name a config by its digest; one that lies is refused, not renamed.
+    let named = item.config.rsplit('/').next().unwrap_or_default();
+    let named = named.strip_suffix(".json").unwrap_or(named);
+    if named.len() == 64
+        && named.bytes().all(|b| b.is_ascii_hexdigit())
+        && named != config_digest.encoded()
+    {
+        let problem = format!("its config {} has the digest {config_digest}", item.config);
+        return Err(shape(archive, problem));
+    }
+    let mut members = BTreeMap::from([(config_digest, item.config)]);
+    let mut layers = Vec::new();
+    for (member, diff_id) in item.layers.into_iter().zip(diff_ids) {
+        let descriptor = layer_descriptor(archive, &member, diff_id)?;
+        members.insert(descriptor.digest.clone(), member);
+        layers.push(descriptor);
+    }
+    let manifest = Manifest {
+        media_type: Some(media_type::DOCKER_MANIFEST.to_owned()),
+        ..Manifest::new(Descriptor::of(media_type::DOCKER_CONFIG, &config), layers)
+    };
+    Ok(ArchivedImage {
+        tags: item.repo_tags,
+        manifest: fetched(&manifest)?,
+        members,
+    })
+}
+
+/// A document made here, as bytes.
+pub(crate) fn fetched(document: &impl Serialize) -> Result<Fetched, TransportError> {
+    let bytes = serde_json::to_vec(document)
+        .map_err(|error| TransportError::io("write", "manifest")(error.into()))?;
+    Ok(Fetched {
+        digest: Digest::of(&bytes),
+        bytes,
+        media_type: None,
+    })
+}
+
+/// A layer as it lies in the archive: plain, then its DiffID is its digest, or compressed.
+fn layer_descriptor(
+    archive: &Archive,
+    member: &str,
+    diff_id: &DiffId,
+) -> Result<Descriptor, TransportError> {
+    let read_error = |source| TransportError::io("read", archive.path())(source);
+    let (reader, size_bytes) = archive.open_member(member, 0)?;
+    let mut start = Vec::new();
+    reader
+        .take(16)
+        .read_to_end(&mut start)
+        .map_err(read_error)?;
+    let media_type = match Format::of(&start) {
+        Format::Plain => {
+            let digest = diff_id.digest().clone();
+            return Ok(Descriptor::new(
+                media_type::DOCKER_LAYER,
+                digest,
+                size_bytes,
+            ));
+        }
+        Format::Gzip => media_type::DOCKER_LAYER_GZIP,
+        Format::Zstd => media_type::DOCKER_LAYER_ZSTD,
+        // No media type says xz or bzip2; whoever reads it goes by the first bytes.
+        Format::Xz | Format::Bzip2 => media_type::DOCKER_LAYER,
+    };
+    let mut hasher = Hasher::default();
+    io::copy(&mut archive.open_member(member, 0)?.0, &mut hasher).map_err(read_error)?;
+    Ok(Descriptor::new(media_type, hasher.finish(), size_bytes))
+}
+
+struct ArchivedSource<'a> {
+    archive: &'a Archive,
+    image: &'a ArchivedImage,
+}
+
+impl Source for ArchivedSource<'_> {
+    fn root(&self) -> Result<Fetched, TransportError> {
+        Ok(self.image.manifest.clone())
+    }
+
+    fn document(&self, descriptor: &Descriptor) -> Result<Fetched, TransportError> {
+        Err(TransportError::Missing {
+            path: self.archive.path().to_owned(),
+            member: descriptor.digest.to_string(),
+        })
+    }
+
+    fn blob(
+        &self,
+        descriptor: &Descriptor,
+        offset: u64,
+    ) -> Result<Box<dyn Read + Send + '_>, TransportError> {
+        let member =
+            self.image
+                .members
+                .get(&descriptor.digest)
+                .ok_or_else(|| TransportError::Missing {
+                    path: self.archive.path().to_owned(),
+                    member: descriptor.digest.to_string(),
+                })?;
+        let (reader, size_bytes) = self.archive.open_member(member, offset)?;
+        if offset > 0 {
+            return Ok(Box::new(reader));
+        }
+        Ok(Box::new(VerifyingReader::new(
+            reader,
+            descriptor.digest.clone(),
+            size_bytes,
+        )?))
+    }
+
+    fn has_manifests(&self) -> bool {
+        false
+    }
+}
+
+/// Formats of archives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ArchiveFormat {
+    /// Docker's, which is an OCI layout too.
+    #[default]
+    Docker,
+    /// An OCI layout alone.
+    Oci,
+}
+
+/// Writes an archive. Without [`ArchiveWriter::finish`] it names no image.
+pub struct ArchiveWriter<W> {
+    path: PathBuf,
+    format: ArchiveFormat,
+    tar: Writer<W>,
+    items: Vec<Item>,
+    manifests: Vec<Descriptor>,
+    written: std::collections::BTreeSet<Digest>,
+}
+
+/// One layer to be written.
+pub struct ArchiveLayer<'a> {
+    /// Its DiffID.
+    pub diff_id: DiffId,
+    /// Length of its tar, in bytes.
+    pub tar_bytes: u64,
+    /// Opens its tar; asked only if the archive does not have the layer yet.
+    pub open: Box<dyn FnOnce() -> io::Result<Box<dyn Read + 'a>> + 'a>,
+}
+
+impl<W: Write> ArchiveWriter<W> {
+    /// Begins an archive; `path` is what it is called in messages.
+    ///
+    /// # Errors
+    /// Failures of writing.
+    pub fn new(path: &Path, out: W, format: ArchiveFormat) -> Result<Self, TransportError> {
+        let mut writer = Self {
+            path: path.to_owned(),
+            format,
+            tar: Writer::new(out),
+            items: Vec::new(),
+            manifests: Vec::new(),
+            written: std::collections::BTreeSet::new(),
+        };
+        for directory in ["blobs", "blobs/sha256"] {
+            let written = writer
+                .tar
+                .directory(directory.as_bytes(), &directory_metadata());
+            written.map_err(writer.failed())?;
+        }
+        Ok(writer)
+    }
+
+    fn failed(&self) -> impl FnOnce(shiplap_layer::tar::WriteError) -> TransportError + use<W> {
+        let path = self.path.clone();
+        move |source| TransportError::Archive { path, source }
+    }
+
+    /// Adds an image with its tags, which must be canonical.
+    ///
+    /// # Errors
+    /// Failures of reading and writing.
+    pub fn image(
+        &mut self,
+        config: &[u8],
+        layers: Vec<ArchiveLayer<'_>>,
+        tags: &[Reference],
+    ) -> Result<(), TransportError> {
+        let mut descriptors = Vec::new();
+        for layer in layers {
+            let digest = layer.diff_id.digest().clone();
+            descriptors.push(Descriptor::new(
+                media_type::OCI_LAYER,
+                digest,
+                layer.tar_bytes,
+            ));
+            self.layer(layer)?;
+        }
+        let config_descriptor = Descriptor::of(media_type::OCI_CONFIG, config);
+        let config_digest = config_descriptor.digest.clone();
+        self.document(&config_digest, config)?;
+        let item = Item {
+            config: layout::blob_path(&config_digest),
+            repo_tags: tags.iter().map(Reference::familiar).collect(),
+            layers: descriptors
+                .iter()
+                .map(|layer| layout::blob_path(&layer.digest))
+                .collect(),
+        };
+        let manifest = fetched(&Manifest {
+            media_type: Some(media_type::OCI_MANIFEST.to_owned()),
+            ..Manifest::new(config_descriptor, descriptors)
+        })?;
+        self.document(&manifest.digest, &manifest.bytes)?;
+        let descriptor = Descriptor::of(media_type::OCI_MANIFEST, &manifest.bytes);
+        self.manifests.extend(layout::named(&descriptor, tags));
+        self.items.push(item);
+        Ok(())
+    }
+
+    fn layer(&mut self, layer: ArchiveLayer<'_>) -> Result<(), TransportError> {
+        if !self.written.insert(layer.diff_id.digest().clone()) {
+            return Ok(());
+        }
+        let digest = layer.diff_id.digest();
+        let mut reader = (layer.open)().map_err(|source| TransportError::Blob {
+            digest: digest.clone(),
+            source,
+        })?;
+        let name = layout::blob_path(digest);
+        self.tar
+            .file(
+                name.as_bytes(),
+                &file_metadata(),
+                layer.tar_bytes,
+                &mut reader,
+            )
+            .map_err(self.failed())
+    }
+
+    fn document(&mut self, digest: &Digest, bytes: &[u8]) -> Result<(), TransportError> {
+        if !self.written.insert(digest.clone()) {
+            return Ok(());
+        }
+        self.member(&layout::blob_path(digest), bytes)
+    }
+
+    fn member(&mut self, name: &str, mut bytes: &[u8]) -> Result<(), TransportError> {
+        let size_bytes = bytes.len() as u64;
+        self.tar
+            .file(name.as_bytes(), &file_metadata(), size_bytes, &mut bytes)
+            .map_err(self.failed())
+    }
+
+    /// Writes what names the images, and gives the output back.
+    ///
+    /// # Errors
+    /// Failures of writing.
+    pub fn finish(mut self) -> Result<W, TransportError> {
+        let index = fetched(&Index {
+            media_type: Some(media_type::OCI_INDEX.to_owned()),
+            ..Index::new(std::mem::take(&mut self.manifests))
+        })?;
+        let items = fetched(&self.items)?;
+        let repositories = fetched(&self.repositories())?;
+        self.member("index.json", &index.bytes)?;
+        if self.format == ArchiveFormat::Docker {
+            self.member("manifest.json", &items.bytes)?;
+        }
+        self.member("oci-layout", layout::MARK)?;
+        if self.format == ArchiveFormat::Docker {
+            self.member("repositories", &repositories.bytes)?;
+        }
+        let failed = self.failed();
+        self.tar.finish().map_err(failed)
+    }
+
+    /// `repositories`, for readers older than `manifest.json`: repository → tag → top layer.
+    fn repositories(&self) -> BTreeMap<String, BTreeMap<String, String>> {
+        let mut repositories = BTreeMap::<String, BTreeMap<String, String>>::new();
+        for item in &self.items {
+            let top = item
+                .layers
+                .last()
+                .and_then(|layer| layer.rsplit('/').next());
+            for tag in &item.repo_tags {
+                if let Some((repository, tag)) = tag.rsplit_once(':') {
+                    let tags = repositories.entry(repository.to_owned()).or_default();
+                    tags.insert(tag.to_owned(), top.unwrap_or_default().to_owned());
+                }
+            }
+        }
+        repositories
+    }
+}
+
+/// An archive of one image, as the destination of a copy. Layers are inflated, as the format
+/// wants; the image's ID stays, its manifest does not.
+pub struct ArchiveDestination {
+    path: PathBuf,
+    tag: Option<Reference>,
+    blobs: tempfile::TempDir,
+    root: Mutex<Option<Fetched>>,
+}
+
+impl ArchiveDestination {
+    /// An archive that appears at `path` when it is finished; blobs are kept beside it until then.
+    ///
+    /// # Errors
+    /// Failures of making a directory beside it.
+    pub fn new(path: &Path, tag: Option<Reference>) -> Result<Self, TransportError> {
+        let directory = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
+        let blobs = tempfile::tempdir_in(directory.unwrap_or(Path::new(".")))
+            .map_err(TransportError::io("make a directory for", path))?;
+        Ok(Self {
+            path: path.to_owned(),
+            tag,
+            blobs,
+            root: Mutex::new(None),
+        })
+    }
+
+    fn blob_file(&self, digest: &Digest) -> PathBuf {
+        self.blobs.path().join(digest.encoded())
+    }
+
+    /// Inflates a layer into a file of its own.
+    fn inflated(&self, layer: &Descriptor) -> Result<(File, DiffId, u64), TransportError> {
+        let path = self.blob_file(&layer.digest);
+        let blob_error = |source| TransportError::Blob {
+            digest: layer.digest.clone(),
+            source,
+        };
+        let blob = File::open(&path).map_err(TransportError::io("open", &path))?;
+        let (_, mut plain) = compress::open(BufReader::new(blob)).map_err(blob_error)?;
+        let mut out = tempfile::tempfile_in(self.blobs.path())
+            .map_err(TransportError::io("make a file in", self.blobs.path()))?;
+        let mut hasher = Hasher::default();
+        let mut tee = Tee {
+            out: &mut out,
+            hasher: &mut hasher,
+        };
+        let mut bounded = plain.by_ref().take(limits::LAYER_BYTES);
+        let size_bytes = io::copy(&mut bounded, &mut tee).map_err(blob_error)?;
+        out.seek(SeekFrom::Start(0)).map_err(blob_error)?;
+        Ok((out, DiffId::from(hasher.finish()), size_bytes))
+    }
+}
+
+/// Writes and hashes.
+struct Tee<'a> {
+    out: &'a mut File,
+    hasher: &'a mut Hasher,
+}
+
+impl Write for Tee<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.out.write(bytes)?;
+        self.hasher.update(bytes.get(..count).unwrap_or_default());
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+impl Destination for ArchiveDestination {
+    fn holds(&self, blob: &Descriptor) -> Result<bool, TransportError> {
+        Ok(self.blob_file(&blob.digest).exists())
+    }
+
+    fn put_blob(&self, blob: &Descriptor, open: &Reopen<'_>) -> Result<(), TransportError> {
+        let blob_error = |source| TransportError::Blob {
+            digest: blob.digest.clone(),
+            source,
+        };
+        let reader = open(0).map_err(blob_error)?;
+        let mut reader = VerifyingReader::new(reader, blob.digest.clone(), blob.size)?;
+        let path = self.blob_file(&blob.digest);
+        let mut file = File::create(&path).map_err(TransportError::io("make", &path))?;
+        io::copy(&mut reader, &mut file)
+            .map(drop)
+            .map_err(blob_error)
+    }
+
+    fn put_document(&self, document: &Fetched, is_root: bool) -> Result<(), TransportError> {
+        if is_root {
+            *self.root.lock().unwrap_or_else(PoisonError::into_inner) = Some(document.clone());
+        }
+        Ok(())
+    }
+
+    fn finish(&self) -> Result<(), TransportError> {
+        let root = self
+            .root
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let Some(root) = root else { return Ok(()) };
+        let Document::Manifest(manifest) = root.parse()? else {
+            let problem = "a Docker archive can't hold an index; copy one platform".to_owned();
+            return Err(TransportError::Shape {
+                path: self.path.clone(),
+                problem,
+            });
+        };
+        let config_path = self.blob_file(&manifest.config.digest);
+        let config =
+            std::fs::read(&config_path).map_err(TransportError::io("read", &config_path))?;
+        let mut layers = Vec::new();
+        for layer in &manifest.layers {
+            let (tar, diff_id, tar_bytes) = self.inflated(layer)?;
+            let open = Box::new(move || Ok(Box::new(tar) as Box<dyn Read>));
+            layers.push(ArchiveLayer {
+                diff_id,
+                tar_bytes,
+                open,
+            });
+        }
+        let file = layout::file_beside(&self.path)?;
+        let out = BufWriter::with_capacity(1 << 20, file);
+        let mut archive = ArchiveWriter::new(&self.path, out, ArchiveFormat::Docker)?;
+        archive.image(&config, layers, self.tag.as_slice())?;
+        let file = archive
+            .finish()?
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error);
+        layout::persist(
+            file.map_err(TransportError::io("write", &self.path))?,
+            &self.path,
+        )
+    }
+}
+
+pub(crate) fn file_metadata() -> Metadata {
+    metadata(0o644)
+}
+
+pub(crate) fn directory_metadata() -> Metadata {
+    metadata(0o755)
+}
+
+/// Owner and time are fixed, so the same images make the same archive.
+fn metadata(mode: u16) -> Metadata {
+    Metadata {
+        mode,
+        uid: 0,
+        gid: 0,
+        mtime_secs: 0,
+        mtime_nanos: 0,
+        xattrs: BTreeMap::new(),
+    }
+}
