@@ -1,6 +1,18 @@
-//! The command `shiplap`.
+//! The command `shiplap`: container images without a daemon, with Docker's command line.
+//!
+//! A face without logic: arguments, settings, output and exit codes are here, the verbs are in
+//! `shiplap_ops`.
 #![forbid(unsafe_code)]
 
+mod cli;
+mod face;
+mod output;
+mod progress;
+mod settings;
+mod table;
 mod template;
+mod words;
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    cli::run(std::env::args_os().collect())
+}

@@ -243,7 +243,8 @@ fn hostile_templates_end_with_an_error() {
         "the template runs too long",
     );
     check(
-        "{{range 9000000000000000000}}aaaaaaaaaaaaaaaaaaaaaa{{end}}".replace("aa", &"a".repeat(40)),
+        &"{{range 9000000000000000000}}aaaaaaaaaaaaaaaaaaaaaa{{end}}"
+            .replace("aa", &"a".repeat(40)),
         "the output is too long",
     );
     check(

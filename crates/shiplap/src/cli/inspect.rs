@@ -1,0 +1,269 @@
+//! `inspect` and `image inspect`.
+
+use std::collections::BTreeMap;
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use shiplap_ops::inspect::{self, InspectedConfig, InspectedImage, Nothing};
+
+use crate::{
+    face::{Face, Failure},
+    template::{self, ANY, Record, Template, Value},
+};
+
+/// Display detailed information on one or more images
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// Format output using a custom template: 'json' or a Go template
+    #[arg(short, long, value_name = "string")]
+    format: Option<String>,
+    #[arg(short, long, hide = true)]
+    size: bool,
+    /// Only inspect objects of the given type
+    #[arg(long = "type", value_name = "string")]
+    kind: Option<Kind>,
+    /// Images to inspect
+    #[arg(value_name = "IMAGE", required = true)]
+    images: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Kind {
+    Image,
+}
+
+enum Format {
+    Indented,
+    Json,
+    Template(Template),
+}
+
+impl Inspect {
+    pub(crate) fn run(self, face: &Face) -> Result<(), Failure> {
+        let format = match self.format.as_deref() {
+            None | Some("") => Format::Indented,
+            Some("json") => Format::Json,
+            Some(text) => Format::Template(Template::parse(text)?),
+        };
+        let session = face.session(true)?;
+        let mut found = Vec::new();
+        let mut lines = String::new();
+        let mut is_failed = false;
+        for image in &self.images {
+            let image = match inspect::inspect(&session.context, image) {
+                Ok(image) => image,
+                Err(error) => {
+                    is_failed = true;
+                    face.output
+                        .talk(&format!("{}: failed to {error}", face.program));
+                    continue;
+                }
+            };
+            match &format {
+                Format::Indented => found.push(image),
+                Format::Json => lines.push_str(&(serde_json::to_string(&image)? + "\n")),
+                Format::Template(template) => lines.push_str(&(filled(template, &image)? + "\n")),
+            }
+        }
+        if matches!(format, Format::Indented) {
+            lines = indented(&found)?;
+        }
+        face.output.data(&lines)?;
+        if is_failed {
+            Err(Failure::told())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// JSON with an indent of four, as Docker prints it.
+pub(crate) fn indented<T: Serialize>(data: &T) -> serde_json::Result<String> {
+    let mut text = Vec::new();
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+    data.serialize(&mut serde_json::Serializer::with_formatter(
+        &mut text, formatter,
+    ))?;
+    text.push(b'\n');
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// The template's text for an image: with Docker's types, so that what an image lacks has the zero
+/// of its type; if that fails, with its JSON, as Docker does, so that JSON's names work too.
+fn filled(template: &Template, image: &InspectedImage) -> Result<String, Failure> {
+    let typed = match template.execute(&value(image)) {
+        Ok(text) => return Ok(text),
+        Err(error) => error,
+    };
+    let plain = serde_json::to_value(image)?;
+    let strict: Result<String, template::Error> =
+        template.execute_strictly(&Value::from_json(&plain));
+    strict.map_err(|_| typed.into())
+}
+
+fn value(image: &InspectedImage) -> Value {
+    let text = |text: &str| Value::from(text);
+    let optional = |text: &Option<String>| Value::from(text.as_deref().unwrap_or_default());
+    let id = image.id.to_string();
+    let layers = image.root_fs.layers.iter().map(ToString::to_string);
+    let layers = Value::strings(layers);
+    let root_fs = Value::record(
+        "image.RootFS",
+        [("Type", text(&image.root_fs.kind)), ("Layers", layers)],
+    );
+    let data = image
+        .graph_driver
+        .data
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.clone()));
+    let driver = [
+        ("Data", Value::string_map(data)),
+        ("Name", text(&image.graph_driver.name)),
+    ];
+    let metadata = [("LastTagTime", text(&image.metadata.last_tag_time))];
+    let fields = [
+        ("Id", text(&id)),
+        // Docker's type calls it so.
+        ("ID", text(&id)),
+        (
+            "RepoTags",
+            Value::strings(image.repo_tags.iter().map(String::as_str)),
+        ),
+        (
+            "RepoDigests",
+            Value::strings(image.repo_digests.iter().map(String::as_str)),
+        ),
+        ("Parent", text(&image.parent)),
+        ("Comment", text(&image.comment)),
+        ("Created", text(&image.created)),
+        ("DockerVersion", text(&image.docker_version)),
+        ("Author", text(&image.author)),
+        ("Config", config(&image.config)),
+        ("Architecture", text(&image.architecture)),
+        ("Variant", optional(&image.variant)),
+        ("Os", text(&image.os)),
+        ("OsVersion", optional(&image.os_version)),
+        ("Size", integer(image.size)),
+        ("GraphDriver", Value::record("storage.DriverData", driver)),
+        ("RootFS", root_fs),
+        ("Metadata", Value::record("image.Metadata", metadata)),
+    ];
+    let mut omitted = vec!["ID"];
+    omitted.extend(image.variant.is_none().then_some("Variant"));
+    omitted.extend(image.os_version.is_none().then_some("OsVersion"));
+    record("image.InspectResponse", fields, omitted)
+}
+
+fn config(config: &InspectedConfig) -> Value {
+    let text = |text: &str| Value::from(text);
+    let health = match &config.healthcheck {
+        Some(check) => {
+            serde_json::to_value(check).map_or(Value::Nil, |json| Value::from_json(&json))
+        }
+        None => Value::NilStruct("container.HealthConfig"),
+    };
+    let labels = match &config.labels {
+        Some(labels) => Value::string_map(
+            labels
+                .iter()
+                .map(|(key, value)| (key.as_str(), value.clone())),
+        ),
+        None => Value::Map {
+            element: "string",
+            entries: None,
+        },
+    };
+    let fields = [
+        ("Hostname", text(&config.hostname)),
+        ("Domainname", text(&config.domainname)),
+        ("User", text(&config.user)),
+        ("AttachStdin", Value::Bool(config.attach_stdin)),
+        ("AttachStdout", Value::Bool(config.attach_stdout)),
+        ("AttachStderr", Value::Bool(config.attach_stderr)),
+        ("ExposedPorts", set(Some(&config.exposed_ports))),
+        ("Tty", Value::Bool(config.tty)),
+        ("OpenStdin", Value::Bool(config.open_stdin)),
+        ("StdinOnce", Value::Bool(config.stdin_once)),
+        ("Env", Value::strings(config.env.iter().map(String::as_str))),
+        ("Cmd", list(config.cmd.as_deref())),
+        ("Healthcheck", health),
+        ("ArgsEscaped", Value::Bool(config.args_escaped)),
+        ("Image", text(&config.image)),
+        ("Volumes", set(config.volumes.as_ref())),
+        ("WorkingDir", text(&config.working_dir)),
+        ("Entrypoint", list(config.entrypoint.as_deref())),
+        ("OnBuild", list(config.on_build.as_deref())),
+        ("Labels", labels),
+        (
+            "StopSignal",
+            text(config.stop_signal.as_deref().unwrap_or_default()),
+        ),
+        (
+            "StopTimeout",
+            config
+                .stop_timeout
+                .map_or(Value::NilStruct("int"), Value::Int),
+        ),
+        ("Shell", list(config.shell.as_deref())),
+    ];
+    let absent = [
+        ("ExposedPorts", config.exposed_ports.is_empty()),
+        ("Healthcheck", config.healthcheck.is_none()),
+        ("ArgsEscaped", !config.args_escaped),
+        ("StopSignal", config.stop_signal.is_none()),
+        ("StopTimeout", config.stop_timeout.is_none()),
+        ("Shell", config.shell.is_none()),
+    ];
+    let omitted = absent
+        .into_iter()
+        .filter(|(_, is_absent)| *is_absent)
+        .map(|(name, _)| name);
+    record("container.Config", fields, omitted.collect())
+}
+
+fn record<const N: usize>(
+    name: &'static str,
+    fields: [(&'static str, Value); N],
+    omitted: Vec<&'static str>,
+) -> Value {
+    let fields = fields
+        .into_iter()
+        .map(|(key, value)| (key.into(), value))
+        .collect();
+    Value::Struct(
+        Record {
+            name,
+            fields,
+            omitted,
+        }
+        .into(),
+    )
+}
+
+fn integer(number: u64) -> Value {
+    Value::Int(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+fn list(items: Option<&[String]>) -> Value {
+    match items {
+        Some(items) => Value::strings(items.iter().map(String::as_str)),
+        None => Value::List {
+            element: "string",
+            items: None,
+        },
+    }
+}
+
+fn set(members: Option<&BTreeMap<String, Nothing>>) -> Value {
+    let nothing = || Value::record("struct {}", Vec::<(&str, Value)>::new());
+    match members {
+        Some(members) => {
+            let entries = members.keys().map(|key| (key.as_str().into(), nothing()));
+            Value::map("struct {}", entries.collect())
+        }
+        None => Value::Map {
+            element: ANY,
+            entries: None,
+        },
+    }
+}

@@ -1,0 +1,43 @@
+//! What lists share: `--format`, `--json`, `--no-trunc`, and Docker's columns.
+
+use clap::Args;
+
+use crate::{
+    face::{Face, Failure},
+    table::{Columns, Format, Row},
+};
+
+/// Flags of every list.
+#[derive(Debug, Args)]
+pub(crate) struct ListFlags {
+    /// Format output using a custom template: 'table', 'table TEMPLATE', 'json' or a Go template
+    #[arg(long, value_name = "string")]
+    pub(crate) format: Option<String>,
+    /// Print in JSON format, one object a line
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) json: bool,
+}
+
+impl ListFlags {
+    /// Whether the user chose a format.
+    pub(crate) fn is_chosen(&self) -> bool {
+        self.json || self.format.is_some()
+    }
+
+    /// Prints the list; `default` is the format if none was chosen.
+    pub(crate) fn print(
+        &self,
+        face: &Face,
+        columns: &Columns,
+        default: Option<&str>,
+        rows: impl IntoIterator<Item = Row>,
+    ) -> Result<(), Failure> {
+        let chosen = if self.json {
+            Some("json")
+        } else {
+            self.format.as_deref()
+        };
+        let format = Format::parse(chosen.or(default), columns)?;
+        Ok(face.output.data(&format.render(columns, rows)?)?)
+    }
+}

@@ -1,0 +1,316 @@
+//! The command line: Docker's verbs, one a file; the type of each is its definition, and its doc
+//! the help.
+//!
+//! Never does the work: each verb is one call into `shiplap_ops`.
+
+use std::{ffi::OsString, path::PathBuf, process::ExitCode, sync::Arc};
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::{
+    face::{Face, Failure},
+    output::Output,
+    settings::{Environment, Flags},
+};
+
+mod check;
+mod copy;
+mod df;
+mod export;
+mod files;
+mod history;
+mod images;
+mod import;
+mod info;
+mod inspect;
+mod list;
+mod load;
+mod login;
+mod mistake;
+mod mount;
+mod prune;
+mod pull;
+mod push;
+mod rmi;
+mod save;
+mod search;
+mod shell;
+mod tag;
+mod tags;
+#[cfg(test)]
+mod tests;
+
+/// Container images without a daemon
+#[derive(Debug, Parser)]
+#[command(
+    name = "shiplap",
+    help_template = "Usage:  {usage}\n\n{about-with-newline}\n{all-args}{after-help}",
+    subcommand_help_heading = "Commands",
+    subcommand_value_name = "COMMAND",
+    disable_version_flag = true,
+    disable_help_subcommand = true,
+    max_term_width = 80
+)]
+struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global Options")]
+struct Globals {
+    /// Settings: a file as config.toml, or a directory with Docker's config.json
+    #[arg(long, value_name = "path")]
+    config: Option<PathBuf>,
+    /// Tell what happens inside
+    #[arg(short = 'D', long)]
+    debug: bool,
+    /// How layers become file systems: auto, erofs or tree
+    #[arg(long, value_name = "string")]
+    layer_backend: Option<String>,
+    /// Directory of the store
+    #[arg(long, value_name = "dir")]
+    root: Option<PathBuf>,
+    /// Print version information and quit
+    #[arg(short, long)]
+    version: bool,
+    #[arg(short = 'H', long, hide = true)]
+    host: Vec<String>,
+    #[arg(short, long, hide = true)]
+    context: Option<String>,
+    #[arg(short, long, hide = true)]
+    log_level: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Pull(pull::Pull),
+    Push(push::Push),
+    Copy(copy::Copy),
+    Images(images::Images),
+    Tag(tag::Tag),
+    Rmi(rmi::Rmi),
+    Inspect(inspect::Inspect),
+    History(history::History),
+    Save(save::Save),
+    Load(load::Load),
+    Import(import::Import),
+    Export(export::Export),
+    Search(search::Search),
+    Tags(tags::Tags),
+    Login(login::Login),
+    Logout(login::Logout),
+    Mount(mount::Mount),
+    Umount(mount::Umount),
+    /// Manage images
+    #[command(subcommand)]
+    Image(ImageCommand),
+    /// Manage the store
+    #[command(subcommand)]
+    System(SystemCommand),
+    Info(info::InfoVerb),
+    Version(info::Version),
+    Completion(shell::Completion),
+    Man(shell::Man),
+}
+
+#[derive(Debug, Subcommand)]
+#[command(disable_help_subcommand = true)]
+enum ImageCommand {
+    Cat(files::Cat),
+    Copy(copy::Copy),
+    Cp(files::Cp),
+    Export(export::Export),
+    History(history::History),
+    Import(import::Import),
+    Inspect(inspect::Inspect),
+    Load(load::Load),
+    #[command(alias = "list")]
+    Ls(images::ImageLs),
+    Mount(mount::Mount),
+    Prune(prune::Prune),
+    Pull(pull::Pull),
+    Push(push::Push),
+    #[command(alias = "remove")]
+    Rm(rmi::Rmi),
+    Save(save::Save),
+    Tag(tag::Tag),
+    Tags(tags::Tags),
+    Umount(mount::Umount),
+}
+
+#[derive(Debug, Subcommand)]
+#[command(disable_help_subcommand = true)]
+enum SystemCommand {
+    Check(check::Check),
+    Df(df::Df),
+    Info(info::InfoVerb),
+}
+
+impl Command {
+    fn run(self, face: &Face) -> Result<(), Failure> {
+        match self {
+            Self::Pull(verb) => verb.run(face),
+            Self::Push(verb) => verb.run(face),
+            Self::Copy(verb) => verb.run(face),
+            Self::Images(verb) => verb.run(face),
+            Self::Tag(verb) => verb.run(face),
+            Self::Rmi(verb) => verb.run(face),
+            Self::Inspect(verb) => verb.run(face),
+            Self::History(verb) => verb.run(face),
+            Self::Save(verb) => verb.run(face),
+            Self::Load(verb) => verb.run(face),
+            Self::Import(verb) => verb.run(face),
+            Self::Export(verb) => verb.run(face),
+            Self::Search(verb) => verb.run(face),
+            Self::Tags(verb) => verb.run(face),
+            Self::Login(verb) => verb.run(face),
+            Self::Logout(verb) => verb.run(face),
+            Self::Mount(verb) => verb.run(face),
+            Self::Umount(verb) => verb.run(face),
+            Self::Image(command) => command.run(face),
+            Self::System(command) => command.run(face),
+            Self::Info(verb) => verb.run(face),
+            Self::Version(verb) => verb.run(face),
+            Self::Completion(verb) => verb.run(face),
+            Self::Man(verb) => verb.run(face),
+        }
+    }
+}
+
+impl ImageCommand {
+    fn run(self, face: &Face) -> Result<(), Failure> {
+        match self {
+            Self::Cat(verb) => verb.run(face),
+            Self::Copy(verb) => verb.run(face),
+            Self::Cp(verb) => verb.run(face),
+            Self::Export(verb) => verb.run(face),
+            Self::History(verb) => verb.run(face),
+            Self::Import(verb) => verb.run(face),
+            Self::Inspect(verb) => verb.run(face),
+            Self::Load(verb) => verb.run(face),
+            Self::Ls(verb) => verb.run(face),
+            Self::Mount(verb) => verb.run(face),
+            Self::Prune(verb) => verb.run(face),
+            Self::Pull(verb) => verb.run(face),
+            Self::Push(verb) => verb.run(face),
+            Self::Rm(verb) => verb.run(face),
+            Self::Save(verb) => verb.run(face),
+            Self::Tag(verb) => verb.run(face),
+            Self::Tags(verb) => verb.run(face),
+            Self::Umount(verb) => verb.run(face),
+        }
+    }
+}
+
+impl SystemCommand {
+    fn run(self, face: &Face) -> Result<(), Failure> {
+        match self {
+            Self::Check(verb) => verb.run(face),
+            Self::Df(verb) => verb.run(face),
+            Self::Info(verb) => verb.run(face),
+        }
+    }
+}
+
+/// The definition of the command line, for a program of that name.
+fn definition(program: &str) -> clap::Command {
+    let groups = ["image", "system"];
+    let mut command = Cli::command()
+        .name(program.to_owned())
+        .bin_name(program.to_owned())
+        .after_help(format!(
+            "\nRun '{program} COMMAND --help' for more information on a command."
+        ));
+    for group in groups {
+        command = command.mut_subcommand(group, |group| {
+            group
+                .subcommand_value_name("COMMAND")
+                .mut_subcommands(|verb| verb.help_template(VERB_HELP))
+                .help_template("Usage:  {usage}\n\n{about-with-newline}\n{all-args}{after-help}")
+        });
+    }
+    command.mut_subcommands(|verb| {
+        if groups.contains(&verb.get_name()) {
+            verb
+        } else {
+            verb.help_template(VERB_HELP)
+        }
+    })
+}
+
+const VERB_HELP: &str = "Usage:  {usage}\n\n{about-with-newline}\n{all-args}{after-help}";
+
+/// Runs the program on its arguments.
+pub(crate) fn run(arguments: Vec<OsString>) -> ExitCode {
+    let output = Arc::new(Output::new(Environment::of_process().is_plain()));
+    let program = mistake::program(arguments.first());
+    let mut command = definition(&program);
+    let arguments = mistake::plain_switches(&command, arguments);
+    let matches = match command.try_get_matches_from_mut(arguments) {
+        Ok(matches) => matches,
+        Err(error) => return mistake::tell(&mut command, &program, &output, &error),
+    };
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => return mistake::tell(&mut command, &program, &output, &error),
+    };
+    if cli.globals.debug {
+        debug();
+    }
+    let flags = Flags {
+        root: cli.globals.root,
+        config: cli.globals.config,
+        layer_backend: cli.globals.layer_backend,
+    };
+    if !cli.globals.host.is_empty() || cli.globals.context.is_some() {
+        output.warn("there is no daemon: --host and --context mean nothing");
+    }
+    let face = Face {
+        program,
+        output,
+        flags,
+    };
+    let done = match cli.command {
+        _ if cli.globals.version => {
+            let line = format!("Shiplap version {}", env!("CARGO_PKG_VERSION"));
+            face.output.line(&line).map_err(Failure::from)
+        }
+        Some(command) => command.run(&face),
+        None => face
+            .output
+            .data(&command.render_help().to_string())
+            .map_err(Failure::from),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) if face.output.reader_gone() => ExitCode::SUCCESS,
+        Err(failure) => {
+            if let Some(message) = failure.message {
+                face.output.talk(&format!("{}: {message}", face.program));
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Events of all crates on stderr.
+fn debug() {
+    let crates = [
+        "shiplap",
+        "shiplap_ops",
+        "shiplap_store",
+        "shiplap_registry",
+        "shiplap_layer",
+        "shiplap_run",
+    ];
+    let all = || crates.map(|name| format!("{name}=debug")).join(",");
+    let wanted = Environment::of_process().log().unwrap_or_else(all);
+    let filter = tracing_subscriber::EnvFilter::new(wanted);
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}

@@ -1,0 +1,61 @@
+//! `rmi`.
+
+use clap::Args;
+use shiplap_ops::remove::{self, Removal, RmiError, RmiOptions};
+
+use crate::face::{Face, Failure};
+
+/// Remove one or more images
+#[derive(Debug, Args)]
+pub(crate) struct Rmi {
+    /// Force removal of the image
+    #[arg(short, long)]
+    force: bool,
+    #[arg(long, hide = true)]
+    no_prune: bool,
+    /// Images to remove
+    #[arg(value_name = "IMAGE", required = true)]
+    images: Vec<String>,
+}
+
+impl Rmi {
+    pub(crate) fn run(self, face: &Face) -> Result<(), Failure> {
+        let session = face.session(true)?;
+        let options = RmiOptions {
+            images: self.images,
+            force: self.force,
+        };
+        let report = remove::remove(&session.context, &options)?;
+        let mut lines = String::new();
+        for removal in &report.removed {
+            let (what, which) = words(removal);
+            lines.push_str(&format!("{what}: {which}\n"));
+        }
+        face.output.data(&lines)?;
+        let mut is_failed = false;
+        for failure in &report.failures {
+            // As Docker: what is not there need not be removed by force.
+            is_failed |= !(self.force && matches!(failure, RmiError::Resolve(_)));
+            face.output
+                .talk(&format!("{}: failed to {failure}", face.program));
+        }
+        if is_failed {
+            Err(Failure::told())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// What was done to what, in Docker's words.
+pub(crate) fn words(removal: &Removal) -> (&'static str, String) {
+    match removal {
+        Removal::Untagged(reference) => ("Untagged", reference.familiar()),
+        Removal::UntaggedDigest(name) => (
+            "Untagged",
+            format!("{}@{}", name.repository.familiar(), name.digest),
+        ),
+        Removal::Image(id) => ("Deleted", id.to_string()),
+        Removal::Layer { chain_id, .. } => ("Deleted", chain_id.to_string()),
+    }
+}

@@ -1,0 +1,105 @@
+//! What verbs of the command line share: settings, the way into ops, and how failures are told.
+//!
+//! Never holds logic of a verb.
+
+use std::{error::Error, path::PathBuf, sync::Arc};
+
+use shiplap_model::{Filters, filter::FilterError};
+use shiplap_ops::{Context, progress::Event, progress::Progress};
+
+use crate::{
+    output::Output,
+    progress::Teller,
+    settings::{Environment, Flags, Settings, SettingsError},
+    template,
+};
+
+/// One call of the program.
+pub(crate) struct Face {
+    /// What it was called as: `shiplap` or `docker`.
+    pub(crate) program: String,
+    /// Where it talks to.
+    pub(crate) output: Arc<Output>,
+    /// The flags before the verb.
+    pub(crate) flags: Flags,
+}
+
+/// A way into ops, with who tells its progress.
+pub(crate) struct Session {
+    /// The surroundings of verbs.
+    pub(crate) context: Context,
+    /// Tells the user.
+    pub(crate) teller: Arc<Teller>,
+}
+
+impl Face {
+    /// What the user decided.
+    pub(crate) fn settings(&self) -> Result<Settings, SettingsError> {
+        Settings::read(&self.flags, &Environment::of_process())
+    }
+
+    /// A way into ops; `quiet` tells nothing but warnings.
+    pub(crate) fn session(&self, quiet: bool) -> Result<Session, Failure> {
+        let teller = Arc::new(Teller::new(Arc::clone(&self.output), quiet));
+        let warner = Arc::clone(&teller);
+        let warn = Arc::new(move |line: &str| warner.event(Event::Warning(line)));
+        let context = Context::new(self.settings()?.into_ops(), warn);
+        Ok(Session { context, teller })
+    }
+
+    /// Asks whether to go on; `yes` answers for the user.
+    pub(crate) fn confirm(&self, warning: &str, yes: bool) -> Result<bool, Failure> {
+        if yes {
+            return Ok(true);
+        }
+        let question = format!("WARNING! {warning}\nAre you sure you want to continue? [y/N] ");
+        let answer = self.output.ask(&question, false)?;
+        Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    }
+}
+
+/// Why a verb did not do what it should, as it is told.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// What to tell; nothing if it was told already.
+    pub(crate) message: Option<String>,
+}
+
+impl Failure {
+    /// A failure with a message of its own.
+    pub(crate) fn plain(message: impl Into<String>) -> Self {
+        Self {
+            message: Some(message.into()),
+        }
+    }
+
+    /// A failure that the user knows of.
+    pub(crate) fn told() -> Self {
+        Self { message: None }
+    }
+}
+
+impl<E: Error + 'static> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let is_whole = (&error as &dyn Error).is::<template::Error>();
+        Self::plain(if is_whole {
+            error.to_string()
+        } else {
+            format!("failed to {error}")
+        })
+    }
+}
+
+/// The filters of a command line.
+pub(crate) fn filters(arguments: &[String]) -> Result<Filters, FilterError> {
+    let mut filters = Filters::default();
+    for argument in arguments {
+        filters.add_argument(argument)?;
+    }
+    Ok(filters)
+}
+
+/// A path, unless it is `-` or missing.
+pub(crate) fn file(path: Option<PathBuf>) -> Option<PathBuf> {
+    path.filter(|path| path.as_os_str() != "-")
+}

@@ -1,0 +1,403 @@
+//! What the user decided, from `config.toml`, the environment and flags; the later wins.
+//!
+//! The only place that reads the environment. Never guesses: an unknown key is an error that names
+//! file and line.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+use shiplap_model::Platform;
+use shiplap_ops::{CredentialFiles, ProxySettings, RegistryRule, TlsSettings, snapshot::Backend};
+
+/// Why settings can't be had.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SettingsError {
+    /// A file that can't be read.
+    #[error("read settings {path}: {source}")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file that says what can't be understood.
+    #[error("read settings {path}:{line}: {message}")]
+    Content {
+        /// Which.
+        path: PathBuf,
+        /// Its line, from 1.
+        line: usize,
+        /// What is wrong.
+        message: String,
+    },
+    /// A variable or flag with a value it can't have.
+    #[error("use {name}={value}: {message}")]
+    Value {
+        /// Which.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// No home to keep the store in.
+    #[error("find a place for the store: neither HOME nor XDG_DATA_HOME is set; say --root DIR")]
+    Homeless,
+}
+
+/// A file of settings.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    root: Option<PathBuf>,
+    layer_backend: Option<String>,
+    keep_compressed: Option<bool>,
+    max_concurrent_downloads: Option<usize>,
+    #[serde(default)]
+    registry: Vec<Registry>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Registry {
+    prefix: String,
+    #[serde(default)]
+    mirrors: Vec<String>,
+    location: Option<String>,
+    #[serde(default)]
+    insecure: bool,
+}
+
+/// Flags that decide.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Flags {
+    /// `--root`
+    pub(crate) root: Option<PathBuf>,
+    /// `--config`: a file of settings, or a directory with Docker's `config.json`.
+    pub(crate) config: Option<PathBuf>,
+    /// `--layer-backend`
+    pub(crate) layer_backend: Option<String>,
+}
+
+/// The process's surroundings, as far as they decide anything.
+pub(crate) struct Environment<'e> {
+    /// A variable's value.
+    pub(crate) variable: &'e dyn Fn(&str) -> Option<OsString>,
+    /// Whether the user is root.
+    pub(crate) is_root: bool,
+    /// The settings of the whole machine.
+    pub(crate) system_file: &'e Path,
+}
+
+/// The settings of the whole machine.
+const SYSTEM_FILE: &str = "/etc/shiplap/config.toml";
+
+impl Environment<'_> {
+    /// That of this process.
+    pub(crate) fn of_process() -> Environment<'static> {
+        Environment {
+            variable: &|name| std::env::var_os(name),
+            is_root: rustix::process::geteuid().is_root(),
+            system_file: Path::new(SYSTEM_FILE),
+        }
+    }
+
+    /// Whether colours are unwanted (<https://no-color.org>).
+    pub(crate) fn is_plain(&self) -> bool {
+        self.path("NO_COLOR").is_some()
+    }
+
+    /// Which events `--debug` tells.
+    pub(crate) fn log(&self) -> Option<String> {
+        self.text("SHIPLAP_LOG")
+    }
+
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        (self.variable)(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        let value = (self.variable)(name).filter(|value| !value.is_empty())?;
+        Some(value.to_string_lossy().into_owned())
+    }
+}
+
+/// Everything that was decided.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// The store's directory.
+    pub(crate) root: PathBuf,
+    /// How layers become file systems, if it was said.
+    pub(crate) layer_backend: Option<Backend>,
+    /// Keep compressed layers.
+    pub(crate) keep_compressed: bool,
+    /// Layers in transfer at once.
+    pub(crate) max_concurrent_downloads: usize,
+    /// The platform chosen from an index.
+    pub(crate) platform: Platform,
+    /// Where registries are.
+    pub(crate) rules: Vec<RegistryRule>,
+    /// Certificates.
+    pub(crate) tls: TlsSettings,
+    /// Proxies.
+    pub(crate) proxy: ProxySettings,
+    /// Where credentials are.
+    pub(crate) credentials: CredentialFiles,
+}
+
+/// Docker's own number.
+const CONCURRENT_DOWNLOADS: usize = 3;
+
+impl Settings {
+    /// Reads the files and puts environment and flags over them.
+    pub(crate) fn read(
+        flags: &Flags,
+        environment: &Environment<'_>,
+    ) -> Result<Self, SettingsError> {
+        let mut file = File::default();
+        for (path, must_be_there) in files(flags, environment) {
+            file.merge(read(&path, must_be_there)?);
+        }
+        let layer_backend = match (
+            &flags.layer_backend,
+            environment.text("SHIPLAP_LAYER_BACKEND"),
+        ) {
+            (Some(name), _) => Some(("--layer-backend", name.clone())),
+            (None, Some(name)) => Some(("SHIPLAP_LAYER_BACKEND", name)),
+            (None, None) => file.layer_backend.map(|name| ("layer_backend", name)),
+        };
+        let parallel = parsed::<usize>(environment, "SHIPLAP_MAX_CONCURRENT_DOWNLOADS")?
+            .or(file.max_concurrent_downloads)
+            .unwrap_or(CONCURRENT_DOWNLOADS);
+        Ok(Self {
+            root: root(flags, environment, file.root)?,
+            layer_backend: layer_backend
+                .map(|(name, value)| backend(name, value))
+                .transpose()?
+                .flatten(),
+            keep_compressed: parsed::<bool>(environment, "SHIPLAP_KEEP_COMPRESSED")?
+                .or(file.keep_compressed)
+                .unwrap_or(false),
+            max_concurrent_downloads: parallel.max(1),
+            platform: parsed::<Platform>(environment, "DOCKER_DEFAULT_PLATFORM")?
+                .unwrap_or_else(Platform::host),
+            rules: file.registry.into_iter().map(rule).collect(),
+            tls: TlsSettings {
+                only_roots: environment.path("SSL_CERT_FILE").into_iter().collect(),
+                ..TlsSettings::default()
+            },
+            proxy: proxy(environment),
+            credentials: credentials(flags, environment),
+        })
+    }
+}
+
+impl Settings {
+    /// The same as verbs take it.
+    pub(crate) fn into_ops(self) -> shiplap_ops::Settings {
+        shiplap_ops::Settings {
+            root: self.root,
+            layer_backend: self.layer_backend,
+            keep_compressed: self.keep_compressed,
+            parallel_layers: self.max_concurrent_downloads,
+            platform: self.platform,
+            registries: shiplap_ops::RegistrySettings {
+                rules: self.rules,
+                tls: self.tls,
+                proxy: self.proxy,
+                user_agent: concat!("shiplap/", env!("CARGO_PKG_VERSION")).into(),
+                ..shiplap_ops::RegistrySettings::default()
+            },
+            credentials: self.credentials,
+        }
+    }
+}
+
+impl File {
+    /// Puts `over` over this: its keys win, its registries come instead of those with the same
+    /// prefix.
+    fn merge(&mut self, over: Self) {
+        self.root = over.root.or(self.root.take());
+        self.layer_backend = over.layer_backend.or(self.layer_backend.take());
+        self.keep_compressed = over.keep_compressed.or(self.keep_compressed);
+        self.max_concurrent_downloads = over
+            .max_concurrent_downloads
+            .or(self.max_concurrent_downloads);
+        let mut registries: BTreeMap<String, Registry> = BTreeMap::new();
+        for registry in self.registry.drain(..).chain(over.registry) {
+            registries.insert(registry.prefix.clone(), registry);
+        }
+        self.registry = registries.into_values().collect();
+    }
+}
+
+/// The files that hold, the weakest first, and whether each must be there.
+fn files(flags: &Flags, environment: &Environment<'_>) -> Vec<(PathBuf, bool)> {
+    let said = flags.config.clone().filter(|path| !path.is_dir());
+    if let Some(only) = said.or_else(|| environment.path("SHIPLAP_CONFIG")) {
+        return vec![(only, true)];
+    }
+    let home = || Some(environment.path("HOME")?.join(".config"));
+    let user = environment.path("XDG_CONFIG_HOME").or_else(home);
+    let user = user.map(|directory| (directory.join("shiplap/config.toml"), false));
+    std::iter::once((environment.system_file.to_owned(), false))
+        .chain(user)
+        .collect()
+}
+
+fn read(path: &Path, must_be_there: bool) -> Result<File, SettingsError> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_be_there => {
+            return Ok(File::default());
+        }
+        Err(source) => {
+            return Err(SettingsError::Read {
+                path: path.to_owned(),
+                source,
+            });
+        }
+    };
+    let fault = |at: usize, message: String| {
+        let line = 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count();
+        SettingsError::Content {
+            path: path.to_owned(),
+            line,
+            message,
+        }
+    };
+    let file: File = toml::from_str(&text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start);
+        fault(at, error.message().trim().replace('\n', "; "))
+    })?;
+    if let Some(registry) = file
+        .registry
+        .iter()
+        .find(|registry| registry.prefix.is_empty())
+    {
+        let at = text.find("prefix").unwrap_or(0);
+        return Err(fault(
+            at,
+            format!("the prefix of a registry is empty: {registry:?}"),
+        ));
+    }
+    Ok(file)
+}
+
+fn root(
+    flags: &Flags,
+    environment: &Environment<'_>,
+    file: Option<PathBuf>,
+) -> Result<PathBuf, SettingsError> {
+    if let Some(root) = flags
+        .root
+        .clone()
+        .or_else(|| environment.path("SHIPLAP_ROOT"))
+        .or(file)
+    {
+        return Ok(root);
+    }
+    if environment.is_root {
+        return Ok("/var/lib/shiplap".into());
+    }
+    let home = || Some(environment.path("HOME")?.join(".local/share"));
+    let data = environment
+        .path("XDG_DATA_HOME")
+        .or_else(home)
+        .ok_or(SettingsError::Homeless)?;
+    Ok(data.join("shiplap"))
+}
+
+/// `auto` leaves the choice to the probe.
+fn backend(name: &'static str, value: String) -> Result<Option<Backend>, SettingsError> {
+    if value == "auto" {
+        return Ok(None);
+    }
+    match value.parse() {
+        Ok(backend) => Ok(Some(backend)),
+        Err(_) => Err(SettingsError::Value {
+            name,
+            value,
+            message: "there are auto, erofs and tree".into(),
+        }),
+    }
+}
+
+fn parsed<T>(environment: &Environment<'_>, name: &'static str) -> Result<Option<T>, SettingsError>
+where
+    T: std::str::FromStr<Err: std::fmt::Display>,
+{
+    let Some(value) = environment.text(name) else {
+        return Ok(None);
+    };
+    match value.parse() {
+        Ok(parsed) => Ok(Some(parsed)),
+        Err(error) => Err(SettingsError::Value {
+            name,
+            message: error.to_string(),
+            value,
+        }),
+    }
+}
+
+fn rule(registry: Registry) -> RegistryRule {
+    RegistryRule {
+        prefix: registry.prefix,
+        mirrors: registry.mirrors,
+        location: registry.location,
+        insecure: registry.insecure,
+    }
+}
+
+fn proxy(environment: &Environment<'_>) -> ProxySettings {
+    let either = |upper: &str| {
+        environment
+            .text(&upper.to_lowercase())
+            .or_else(|| environment.text(upper))
+    };
+    let all = either("ALL_PROXY");
+    let http = either("HTTP_PROXY").or_else(|| all.clone());
+    let https = either("HTTPS_PROXY").or(all);
+    if http.is_none() && https.is_none() {
+        return ProxySettings::Direct;
+    }
+    ProxySettings::Given {
+        http,
+        https,
+        no_proxy: either("NO_PROXY").unwrap_or_default(),
+    }
+}
+
+/// Docker's file first, which is also written to, then podman's.
+fn credentials(flags: &Flags, environment: &Environment<'_>) -> CredentialFiles {
+    let home = environment.path("HOME");
+    let docker = flags.config.clone().filter(|path| path.is_dir());
+    let docker = docker
+        .or_else(|| environment.path("DOCKER_CONFIG"))
+        .or_else(|| Some(home.as_ref()?.join(".docker")));
+    let config = environment
+        .path("XDG_CONFIG_HOME")
+        .or_else(|| Some(home?.join(".config")));
+    let files = [
+        docker.map(|directory| directory.join("config.json")),
+        environment.path("REGISTRY_AUTH_FILE"),
+        environment
+            .path("XDG_RUNTIME_DIR")
+            .map(|directory| directory.join("containers/auth.json")),
+        config.map(|directory| directory.join("containers/auth.json")),
+    ];
+    let directories = (environment.variable)("PATH").unwrap_or_default();
+    CredentialFiles {
+        files: files.into_iter().flatten().collect(),
+        helper_directories: std::env::split_paths(&directories).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
