@@ -6,8 +6,8 @@
 //! (`gzip`, `zstd`, Go's and Python's; seekable layers have been such for years). The bytes depend
 //! on input and level alone, never on the number of threads; gzip headers have no name and no time.
 //!
-//! Why libdeflate, in blocks of 1 MiB: one core, tar of 180 MB of programs, whose layer made by
-//! podman 5 is 68.0 MB as gzip:
+//! Why libdeflate, in blocks of 1 MiB: one core of a busy machine, a tar of 180 MB of programs that
+//! skopeo (Go's parallel gzip, default level) packs to 68.0 MB:
 //!
 //! | | MB/s | MB |
 //! |---|---|---|
@@ -17,8 +17,8 @@
 //! | zlib-rs 3 | 61 | 67.9 |
 //! | zlib-rs 6 | 47 | 66.2 |
 //!
-//! Blocks of 4 MiB make it 0.1 % smaller. So 2 is the default: smaller than what others push, at
-//! nearly twice zlib's speed.
+//! Blocks of 4 MiB make it 0.1 % smaller. Level 2 is the default: six layers of 1.0 GB take 10.4 s
+//! CPU and 373 MB, skopeo's compression of them 24.9 s and 382 MB. zstd 3 takes 9.9 s and 327 MB.
 
 mod gunzip;
 mod parallel;

@@ -2,7 +2,8 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stderr,
-    reason = "tests"
+    clippy::too_many_lines,
+    reason = "tests, as tables"
 )]
 
 mod judges;
