@@ -6,5 +6,12 @@
 #![forbid(unsafe_code)]
 
 pub mod compress;
+pub mod diff;
+pub mod erofs;
+pub mod export;
+pub mod ingest;
+pub mod root;
+pub mod stack;
 pub mod tar;
 pub mod tree;
+pub mod unpack;
