@@ -120,7 +120,7 @@ impl ImagesFlags {
                 Sort::Size => ListOrder::Size,
                 Sort::Name => ListOrder::Name,
             },
-            digests: self.digests,
+            digests: self.digests || self.list.mentions(".Digest"),
         };
         let session = face.session(true)?;
         let images = list::list(&session.context, &options)?;

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 use serde_json::json;
-use shiplap_model::units;
+use shiplap_model::{Platform, units};
 use shiplap_ops::info::{self, Info};
 
 use crate::{
@@ -103,7 +103,9 @@ pub(crate) struct Version {
 
 impl Version {
     pub(crate) fn run(self, face: &Face) -> Result<(), Failure> {
-        let (os, architecture) = (std::env::consts::OS, std::env::consts::ARCH);
+        let Platform {
+            os, architecture, ..
+        } = Platform::host();
         let Some(format) = self.format.as_deref().filter(|format| !format.is_empty()) else {
             let text = format!("Version:  {VERSION}\nOS/Arch:  {os}/{architecture}\n");
             return Ok(face.output.data(&format!("Shiplap\n{text}"))?);

@@ -24,6 +24,13 @@ impl ListFlags {
         self.json || self.format.is_some()
     }
 
+    /// Whether the chosen format shows this field.
+    pub(crate) fn mentions(&self, field: &str) -> bool {
+        self.format
+            .as_deref()
+            .is_some_and(|format| format.contains(field))
+    }
+
     /// Prints the list; `default` is the format if none was chosen.
     pub(crate) fn print(
         &self,

@@ -11,6 +11,7 @@ use clap::{
 use crate::output::Output;
 
 const WRONG_FLAG: u8 = 125;
+const WRONG_COUNT: u8 = 1;
 
 /// The name that the program was called by; `shiplap`, if it is not known.
 pub(super) fn program(first: Option<&OsString>) -> String {
@@ -63,110 +64,116 @@ fn uses(command: &Command, long: &str) -> Vec<bool> {
         .collect()
 }
 
-/// Tells what is wrong; help that was asked for goes to stdout.
+/// Tells what is wrong; help goes to stdout.
 pub(super) fn tell(
     command: &mut Command,
-    program: &str,
+    arguments: &[OsString],
     output: &Output,
     error: &clap::Error,
 ) -> ExitCode {
-    let text = |kind| match error.get(kind) {
+    let program = command.get_name().to_owned();
+    let (path, verb) = verb(command, arguments);
+    let help = match error.kind() {
+        ErrorKind::DisplayHelp => Some(error.to_string()),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+            Some(verb.render_help().to_string())
+        }
+        _ => None,
+    };
+    if let Some(help) = help {
+        return match output.data(&help) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        };
+    }
+    let more = format!("Run '{path} --help' for more information");
+    if error.kind() == ErrorKind::InvalidSubcommand {
+        let unknown = fact(error, ContextKind::InvalidSubcommand);
+        let meant =
+            suggested(error).map_or_else(String::new, |verbs| format!("\nDid you mean {verbs}?\n"));
+        output.talk(&format!(
+            "{program}: unknown command: {path} {unknown}\n{meant}\n{more}"
+        ));
+        return ExitCode::FAILURE;
+    }
+    let (message, code) = match error.kind() {
+        ErrorKind::UnknownArgument if !fact(error, ContextKind::InvalidArg).starts_with('-') => {
+            (format!("{program}: '{path}' {}", wanted(verb)), WRONG_COUNT)
+        }
+        ErrorKind::MissingRequiredArgument
+            if !verb.get_positionals().any(clap::Arg::is_required_set) =>
+        {
+            let missing = fact(error, ContextKind::InvalidArg);
+            let missing = missing.trim_matches(['<', '>']);
+            (
+                format!("{program}: '{path}' requires {missing}"),
+                WRONG_COUNT,
+            )
+        }
+        ErrorKind::MissingRequiredArgument | ErrorKind::TooManyValues => {
+            (format!("{program}: '{path}' {}", wanted(verb)), WRONG_COUNT)
+        }
+        _ => (wrong_flag(error), WRONG_FLAG),
+    };
+    let usage = verb.render_usage().to_string();
+    let usage = usage.trim_start_matches("Usage:").trim();
+    output.talk(&format!("{message}\n\nUsage:  {usage}\n\n{more}"));
+    ExitCode::from(code)
+}
+
+/// What clap knows of the mistake.
+fn fact(error: &clap::Error, kind: ContextKind) -> String {
+    match error.get(kind) {
         Some(ContextValue::String(text)) => text.clone(),
         Some(ContextValue::Strings(texts)) => texts.join(", "),
         Some(other) => other.to_string(),
         None => String::new(),
-    };
-    let argument = text(ContextKind::InvalidArg);
-    let (message, code) = match error.kind() {
-        ErrorKind::DisplayHelp => {
-            return match output.data(&error.to_string()) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(_) => ExitCode::FAILURE,
-            };
-        }
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
-            let verb = verb(command, error);
-            let help = verb.1.render_help().to_string();
-            return match output.data(&help) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(_) => ExitCode::FAILURE,
-            };
-        }
-        ErrorKind::InvalidSubcommand => {
-            let path = verb(command, error).0;
-            let unknown = text(ContextKind::InvalidSubcommand);
-            let mut message = format!("{program}: unknown command: {path} {unknown}\n");
-            if let Some(suggestions) = suggested(error) {
-                message.push_str(&format!("\nDid you mean {suggestions}?\n"));
-            }
-            output.talk(&format!(
-                "{message}\nRun '{path} --help' for more information"
-            ));
-            return ExitCode::FAILURE;
-        }
+    }
+}
+
+/// What is wrong with a flag.
+fn wrong_flag(error: &clap::Error) -> String {
+    let argument = fact(error, ContextKind::InvalidArg);
+    let value = fact(error, ContextKind::InvalidValue);
+    match error.kind() {
         ErrorKind::UnknownArgument if argument.starts_with("--") => {
-            (format!("unknown flag: {argument}"), WRONG_FLAG)
+            format!("unknown flag: {argument}")
         }
-        ErrorKind::UnknownArgument if argument.starts_with('-') && argument.len() > 1 => {
-            let letter = argument
-                .trim_start_matches('-')
-                .chars()
-                .next()
-                .unwrap_or('-');
-            (
-                format!("unknown shorthand flag: '{letter}' in {argument}"),
-                WRONG_FLAG,
-            )
+        ErrorKind::UnknownArgument => {
+            let letter = argument.chars().nth(1).unwrap_or('-');
+            format!("unknown shorthand flag: '{letter}' in {argument}")
         }
-        ErrorKind::UnknownArgument
-        | ErrorKind::MissingRequiredArgument
-        | ErrorKind::TooManyValues => {
-            let (path, verb) = verb(command, error);
-            (format!("{program}: '{path}' {}", wanted(verb)), 1)
+        ErrorKind::InvalidValue if value.is_empty() => {
+            format!("flag needs an argument: {}", flag(&argument))
         }
-        ErrorKind::InvalidValue if text(ContextKind::InvalidValue).is_empty() => (
-            format!("flag needs an argument: {}", flag(&argument)),
-            WRONG_FLAG,
-        ),
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
-            let mut reason = std::error::Error::source(error)
-                .map_or_else(String::new, |source| format!(": {source}"));
-            let valid = text(ContextKind::ValidValue);
-            if !valid.is_empty() {
-                reason = format!(": there are {valid}");
-            }
-            let value = text(ContextKind::InvalidValue);
+            let valid = fact(error, ContextKind::ValidValue);
+            let reason = match std::error::Error::source(error) {
+                _ if !valid.is_empty() => format!(": there are {valid}"),
+                Some(source) => format!(": {source}"),
+                None => String::new(),
+            };
             let what = if argument.starts_with('-') {
                 "flag"
             } else {
                 "argument"
             };
-            (
-                format!(
-                    "invalid argument {value:?} for {:?} {what}{reason}",
-                    flag(&argument)
-                ),
-                WRONG_FLAG,
+            format!(
+                "invalid argument {value:?} for {:?} {what}{reason}",
+                flag(&argument)
             )
         }
         _ => {
             let whole = error.to_string();
             let line = whole.lines().next().unwrap_or_default();
-            (line.trim_start_matches("error: ").to_owned(), WRONG_FLAG)
+            line.trim_start_matches("error: ").to_owned()
         }
-    };
-    let (path, verb) = verb(command, error);
-    let usage = verb.render_usage().to_string();
-    let usage = usage.trim_start_matches("Usage:").trim().to_owned();
-    output.talk(&format!(
-        "{message}\n\nUsage:  {usage}\n\nRun '{path} --help' for more information"
-    ));
-    ExitCode::from(code)
+    }
 }
 
 /// `--name` of `--name <value>`.
 fn flag(argument: &str) -> &str {
-    argument.split([' ', '=']).next().unwrap_or(argument)
+    argument.split([' ', '=', '[']).next().unwrap_or(argument)
 }
 
 fn suggested(error: &clap::Error) -> Option<String> {
@@ -175,6 +182,7 @@ fn suggested(error: &clap::Error) -> Option<String> {
         ContextValue::Strings(texts) if !texts.is_empty() => Some(
             texts
                 .iter()
+                .rev()
                 .map(|text| format!("'{text}'"))
                 .collect::<Vec<_>>()
                 .join(" or "),
@@ -183,26 +191,21 @@ fn suggested(error: &clap::Error) -> Option<String> {
     }
 }
 
-/// The verb that was called, with the words that call it: told by the usage in clap's error.
-fn verb<'c>(command: &'c mut Command, error: &clap::Error) -> (String, &'c mut Command) {
-    let usage = match error.get(ContextKind::Usage) {
-        Some(ContextValue::StyledStr(usage)) => usage.to_string(),
-        _ => String::new(),
-    };
+/// The verb that was called, with the words that call it.
+fn verb<'c>(command: &'c mut Command, arguments: &[OsString]) -> (String, &'c mut Command) {
     let mut path = command.get_name().to_owned();
+    let understood = command
+        .clone()
+        .ignore_errors(true)
+        .try_get_matches_from(arguments);
+    let mut matches = understood.as_ref().ok();
     let mut verb = command;
-    for word in usage
-        .trim_start_matches("Usage:")
-        .split_whitespace()
-        .skip(1)
-    {
-        if verb.find_subcommand(word).is_none() {
-            break;
-        }
-        path = format!("{path} {word}");
+    while let Some((name, below)) = matches.and_then(|matches| matches.subcommand()) {
+        path = format!("{path} {name}");
         verb = verb
-            .find_subcommand_mut(word)
-            .expect("because it was found just now");
+            .find_subcommand_mut(name)
+            .expect("because it was just found by its name");
+        matches = Some(below);
     }
     (path, verb)
 }

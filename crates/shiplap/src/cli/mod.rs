@@ -44,7 +44,6 @@ mod tests;
 #[derive(Debug, Parser)]
 #[command(
     name = "shiplap",
-    help_template = "Usage:  {usage}\n\n{about-with-newline}\n{all-args}{after-help}",
     subcommand_help_heading = "Commands",
     subcommand_value_name = "COMMAND",
     disable_version_flag = true,
@@ -215,33 +214,57 @@ impl SystemCommand {
     }
 }
 
+const HELP: &str = "Usage:  {usage}\n\n{about-with-newline}\n{all-args}{after-help}";
+
 /// The definition of the command line, for a program of that name.
 fn definition(program: &str) -> clap::Command {
-    let groups = ["image", "system"];
-    let mut command = Cli::command()
+    let command = Cli::command()
         .name(program.to_owned())
-        .bin_name(program.to_owned())
-        .after_help(format!(
-            "\nRun '{program} COMMAND --help' for more information on a command."
-        ));
-    for group in groups {
-        command = command.mut_subcommand(group, |group| {
-            group
-                .subcommand_value_name("COMMAND")
-                .mut_subcommands(|verb| verb.help_template(VERB_HELP))
-                .help_template("Usage:  {usage}\n\n{about-with-newline}\n{all-args}{after-help}")
-        });
-    }
-    command.mut_subcommands(|verb| {
-        if groups.contains(&verb.get_name()) {
-            verb
-        } else {
-            verb.help_template(VERB_HELP)
-        }
-    })
+        .bin_name(program.to_owned());
+    let more = format!("Run '{program} COMMAND --help' for more information on a command.");
+    with_usage(command, program, "[OPTIONS] COMMAND").after_help(more)
 }
 
-const VERB_HELP: &str = "Usage:  {usage}\n\n{about-with-newline}\n{all-args}{after-help}";
+/// The command and all below it with Docker's usage line and layout of help.
+fn with_usage(command: clap::Command, path: &str, call: &str) -> clap::Command {
+    let described = |verb: clap::Command| {
+        let path = format!("{path} {}", verb.get_name());
+        let call = if verb.has_subcommands() {
+            "COMMAND".to_owned()
+        } else {
+            call_of(&verb)
+        };
+        with_usage(verb, &path, &call)
+    };
+    let usage = format!("{path} {call}");
+    command
+        .mut_subcommands(described)
+        .override_usage(usage)
+        .help_template(HELP)
+}
+
+/// What stands behind a verb: `[OPTIONS] IMAGE [IMAGE...]`.
+fn call_of(verb: &clap::Command) -> String {
+    let has_options = verb.get_opts().any(|option| !option.is_hide_set());
+    let mut words: Vec<String> = has_options
+        .then(|| "[OPTIONS]".to_owned())
+        .into_iter()
+        .collect();
+    for argument in verb.get_positionals() {
+        let name = argument
+            .get_value_names()
+            .and_then(<[_]>::first)
+            .map_or("", |name| name.as_str());
+        let is_open = matches!(argument.get_action(), clap::ArgAction::Append);
+        words.push(match (argument.is_required_set(), is_open) {
+            (true, true) => format!("{name} [{name}...]"),
+            (true, false) => name.to_owned(),
+            (false, true) => format!("[{name}...]"),
+            (false, false) => format!("[{name}]"),
+        });
+    }
+    words.join(" ")
+}
 
 /// Runs the program on its arguments.
 pub(crate) fn run(arguments: Vec<OsString>) -> ExitCode {
@@ -249,13 +272,10 @@ pub(crate) fn run(arguments: Vec<OsString>) -> ExitCode {
     let program = mistake::program(arguments.first());
     let mut command = definition(&program);
     let arguments = mistake::plain_switches(&command, arguments);
-    let matches = match command.try_get_matches_from_mut(arguments) {
-        Ok(matches) => matches,
-        Err(error) => return mistake::tell(&mut command, &program, &output, &error),
-    };
-    let cli = match Cli::from_arg_matches(&matches) {
+    let matches = command.try_get_matches_from_mut(&arguments);
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
-        Err(error) => return mistake::tell(&mut command, &program, &output, &error),
+        Err(error) => return mistake::tell(&mut command, &arguments, &output, &error),
     };
     if cli.globals.debug {
         debug();

@@ -123,6 +123,33 @@ fn help_fits_80_columns() {
 }
 
 #[test]
+fn usage_is_dockers() {
+    let mut verbs = Vec::new();
+    let mut command = definition("docker");
+    command.build();
+    every_verb(&command, "docker", &mut verbs);
+    let check = |want: &str| {
+        let found = verbs
+            .iter_mut()
+            .any(|(_, verb)| verb.render_usage().to_string() == format!("Usage: {want}"));
+        assert!(found, "{want}");
+    };
+    [
+        "docker [OPTIONS] COMMAND",
+        "docker image COMMAND",
+        "docker pull [OPTIONS] NAME[:TAG|@DIGEST]",
+        "docker image pull [OPTIONS] NAME[:TAG|@DIGEST]",
+        "docker images [OPTIONS] [REPOSITORY[:TAG]]",
+        "docker rmi [OPTIONS] IMAGE [IMAGE...]",
+        "docker save [OPTIONS] IMAGE [IMAGE...]",
+        "docker tag SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]",
+        "docker logout [SERVER]",
+    ]
+    .into_iter()
+    .for_each(check);
+}
+
+#[test]
 fn the_program_is_called_by_its_name() {
     let check = |first: &str, want: &str| assert_eq!(mistake::program(Some(&first.into())), want);
     check("/usr/bin/docker", "docker");

@@ -189,7 +189,7 @@ impl<'t> State<'t> {
             Value::Int(count) => {
                 for number in 0..*count {
                     ran = true;
-                    if !self.iteration(branch, Value::Missing, Value::Int(number))? {
+                    if !self.iteration(branch, Value::Missing, &Value::Int(number))? {
                         break;
                     }
                 }
@@ -197,7 +197,7 @@ impl<'t> State<'t> {
             Value::List { .. } => {
                 for (number, item) in (0_i64..).zip(value.items()) {
                     ran = true;
-                    if !self.iteration(branch, Value::Int(number), item.clone())? {
+                    if !self.iteration(branch, Value::Int(number), item)? {
                         break;
                     }
                 }
@@ -205,7 +205,7 @@ impl<'t> State<'t> {
             Value::Map { .. } => {
                 for (key, item) in value.entries() {
                     ran = true;
-                    if !self.iteration(branch, Value::Str(key.clone()), item.clone())? {
+                    if !self.iteration(branch, Value::Str(key.clone()), item)? {
                         break;
                     }
                 }
@@ -226,7 +226,7 @@ impl<'t> State<'t> {
     }
 
     /// Runs a range's body once; whether it goes on.
-    fn iteration(&mut self, branch: &'t Branch, index: Value, item: Value) -> Result<bool> {
+    fn iteration(&mut self, branch: &'t Branch, index: Value, item: &Value) -> Result<bool> {
         self.step()?;
         let mark = self.variables.len();
         let values = match &branch.pipe.variables[..] {
@@ -246,7 +246,7 @@ impl<'t> State<'t> {
                 slot.1 = value;
             }
         }
-        let flow = self.walk(&item, &branch.body)?;
+        let flow = self.walk(item, &branch.body)?;
         self.variables.truncate(mark);
         Ok(!matches!(flow, Flow::Break))
     }

@@ -382,10 +382,10 @@ fn js(text: &str) -> String {
             '\'' => out.push_str("\\'"),
             '"' => out.push_str("\\\""),
             '<' | '>' | '&' | '=' | '\0'..='\u{1f}' => {
-                out.push_str(&format!("\\u{:04X}", u32::from(c)))
+                out.push_str(&format!("\\u{:04X}", u32::from(c)));
             }
             c if !c.is_ascii() && !printf::is_printable(c) => {
-                out.push_str(&format!("\\u{:04X}", u32::from(c)))
+                out.push_str(&format!("\\u{:04X}", u32::from(c)));
             }
             c => out.push(c),
         }
@@ -398,7 +398,7 @@ fn url_query(text: &str) -> String {
     for byte in text.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                out.push(char::from(byte))
+                out.push(char::from(byte));
             }
             b' ' => out.push('+'),
             byte => out.push_str(&format!("%{byte:02X}")),

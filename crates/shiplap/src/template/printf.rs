@@ -67,17 +67,7 @@ pub(super) fn printf(format: &str, values: &[Value]) -> String {
             continue;
         }
         let mut spec = Spec::plain('v');
-        while let Some(&flag) = rest.peek() {
-            match flag {
-                '-' => spec.minus = true,
-                '+' => spec.plus = true,
-                '#' => spec.sharp = true,
-                ' ' => spec.space = true,
-                '0' => spec.zero = true,
-                _ => break,
-            }
-            rest.next();
-        }
+        spec.take_flags(&mut rest);
         let mut bad_index = false;
         reordered |= argument_number(&mut rest, &mut next, values.len(), &mut bad_index);
         spec.width = size(
@@ -197,6 +187,20 @@ impl Spec {
             zero: false,
             width: None,
             precision: None,
+        }
+    }
+
+    fn take_flags(&mut self, rest: &mut Rest<'_>) {
+        while let Some(&flag) = rest.peek() {
+            match flag {
+                '-' => self.minus = true,
+                '+' => self.plus = true,
+                '#' => self.sharp = true,
+                ' ' => self.space = true,
+                '0' => self.zero = true,
+                _ => break,
+            }
+            rest.next();
         }
     }
 
@@ -473,9 +477,16 @@ fn escaped(c: char, quote: char, ascii: bool) -> String {
 
 /// Whether a terminal shows the character as itself; no controls, no odd spaces.
 pub(super) fn is_printable(c: char) -> bool {
-    !c.is_control()
-        && !(c.is_whitespace() && c != ' ')
-        && !matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{e000}'..='\u{f8ff}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}' | '\u{f0000}'..)
+    let is_invisible = matches!(c,
+        '\u{ad}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{e000}'..='\u{f8ff}'
+        | '\u{feff}'
+        | '\u{fff0}'..='\u{fffb}'
+        | '\u{f0000}'..);
+    c == ' ' || !(c.is_control() || c.is_whitespace() || is_invisible)
 }
 
 /// Rust's `1.5e7` as Go's `1.5e+07`.

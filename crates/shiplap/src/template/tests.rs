@@ -223,7 +223,7 @@ fn hostile_templates_end_with_an_error() {
     check(
         &format!(
             "{}1{}",
-            "{{(".repeat(1) + &"(".repeat(deep),
+            "{{(".to_owned() + &"(".repeat(deep),
             ")".repeat(deep + 1) + "}}"
         ),
         "max expression depth exceeded",

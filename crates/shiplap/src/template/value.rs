@@ -6,6 +6,9 @@
 
 use std::{fmt::Write, rc::Rc};
 
+/// A key and what it maps to.
+pub(crate) type Entry = (Rc<str>, Value);
+
 /// A value.
 #[derive(Debug, Clone)]
 pub(crate) enum Value {
@@ -31,7 +34,7 @@ pub(crate) enum Value {
     /// A map with text keys, sorted; its value type as Go spells it; `None` is nil.
     Map {
         element: &'static str,
-        entries: Option<Rc<[(Rc<str>, Value)]>>,
+        entries: Option<Rc<[Entry]>>,
     },
     /// A record.
     Struct(Rc<Record>),
@@ -229,7 +232,7 @@ impl Value {
         match self {
             Self::Missing | Self::Nil | Self::NilStruct(_) => out.push_str("null"),
             Self::List { items: None, .. } | Self::Map { entries: None, .. } => {
-                out.push_str("null")
+                out.push_str("null");
             }
             Self::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
             Self::Int(number) => out.push_str(&number.to_string()),
