@@ -316,7 +316,14 @@ impl Fetch<'_> {
         if self.lease.hold_layer(diff_id)?.is_some() {
             self.note_known_form(descriptor, diff_id)?;
         } else {
-            self.fetch(descriptor, diff_id, stop)?;
+            match self.fetch(descriptor, diff_id, stop) {
+                // A mirror that lied is known at the end of the blob, and passed over from then
+                // on: the next place in the list gets its chance.
+                Err(error) if self.source.repository().is_some() && is_bad_content(&error) => {
+                    self.fetch(descriptor, diff_id, stop)?;
+                }
+                result => result?,
+            }
             self.note_form(descriptor, diff_id)?;
         }
         self.tell(descriptor, LayerState::Pulled);
@@ -417,10 +424,35 @@ impl Fetch<'_> {
     }
 
     fn tell(&self, descriptor: &Descriptor, state: LayerState<'_>) {
+        // What comes out of an archive is loaded, not pulled.
+        let state = match state {
+            state if self.source.repository().is_some() => state,
+            LayerState::Queued => return,
+            LayerState::Exists | LayerState::Pulled => LayerState::Loaded,
+            LayerState::Downloading {
+                done_bytes,
+                total_bytes,
+            } => LayerState::Loading {
+                done_bytes,
+                total_bytes,
+            },
+            state => state,
+        };
         self.progress.event(Event::Layer {
             id: short(&descriptor.digest),
             state,
         });
+    }
+}
+
+/// Whether the bytes that came were not those of the descriptor.
+fn is_bad_content(error: &AcquireError) -> bool {
+    match error {
+        AcquireError::Layer {
+            source: IngestError::Source(source),
+            ..
+        } => source.kind() == io::ErrorKind::InvalidData,
+        _ => false,
     }
 }
 

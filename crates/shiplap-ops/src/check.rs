@@ -21,7 +21,11 @@ pub fn check(
     repair: bool,
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<CheckReport, StoreError> {
-    shiplap_store::check(&context.settings().root, repair, &Layers, progress)
+    match shiplap_store::check(&context.settings().root, repair, &Layers, progress) {
+        // Where nothing was stored yet, nothing can be wrong.
+        Err(StoreError::NoStore { .. }) => Ok(CheckReport::default()),
+        result => result,
+    }
 }
 
 struct Layers;

@@ -78,7 +78,7 @@ pub struct InspectedConfig {
     pub tty: bool,
     pub open_stdin: bool,
     pub stdin_once: bool,
-    pub env: Vec<String>,
+    pub env: Option<Vec<String>>,
     pub cmd: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub healthcheck: Option<Healthcheck>,
@@ -247,7 +247,7 @@ fn describe_config(config: ContainerConfig) -> InspectedConfig {
         exposed_ports: set(&config.exposed_ports),
         volumes: Some(set(&config.volumes)).filter(|volumes| !volumes.is_empty()),
         user: config.user,
-        env: config.env,
+        env: Some(config.env).filter(|env| !env.is_empty()),
         cmd: config.cmd,
         healthcheck: config.healthcheck,
         args_escaped: config.args_escaped,

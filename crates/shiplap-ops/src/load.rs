@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use shiplap_model::reference::ReferenceError;
 use shiplap_model::{Descriptor, ImageId, Reference};
 use shiplap_store::StoreError;
 
@@ -47,6 +48,14 @@ pub enum LoadError {
         path: PathBuf,
         /// Why.
         source: AcquireError,
+    },
+    /// A name in the archive that can be none.
+    #[error("load {}: {source}", path.display())]
+    Name {
+        /// The archive.
+        path: PathBuf,
+        /// Why it is none.
+        source: ReferenceError,
     },
     /// Neither format.
     #[error("load {}: it is neither a Docker archive (no manifest.json) nor an OCI one (no index.json)", path.display())]
@@ -94,9 +103,15 @@ pub fn load(
     };
     if DockerArchive::is_one(&archive) {
         let archive = DockerArchive::open(archive)?;
-        let images = archive.images().iter();
+        // All names first: an archive with one that is none is refused before anything is taken.
+        let tags = archive
+            .images()
+            .iter()
+            .map(|image| parse_tags(&path, &image.tags));
+        let tags = tags.collect::<Result<Vec<_>, _>>()?;
+        let images = archive.images().iter().zip(tags);
         return images
-            .map(|image| take(&archive.source(image), parse_tags(&image.tags)))
+            .map(|(image, tags)| take(&archive.source(image), tags))
             .collect();
     }
     if !archive.has("index.json") {
@@ -109,12 +124,15 @@ pub fn load(
         .collect()
 }
 
-/// Tags as written; what is none by the grammar names nothing.
-fn parse_tags(tags: &[String]) -> Vec<Reference> {
-    tags.iter()
-        .filter_map(|tag| Reference::parse(tag).ok())
-        .map(|tag| tag.or_latest())
-        .collect()
+fn parse_tags(path: &Path, tags: &[String]) -> Result<Vec<Reference>, LoadError> {
+    let parse = |tag: &String| match Reference::parse(tag) {
+        Ok(tag) => Ok(tag.or_latest()),
+        Err(source) => Err(LoadError::Name {
+            path: path.to_owned(),
+            source,
+        }),
+    };
+    tags.iter().map(parse).collect()
 }
 
 /// The name a layout gives an image: containerd's full name, or a reference name that is more

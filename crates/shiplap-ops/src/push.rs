@@ -340,11 +340,8 @@ impl Push<'_> {
         let mut forms = self.store.compressed_forms(&layer.diff_id)?;
         forms.sort_by_key(|form| own.is_none_or(|own| own.digest != form.digest));
         forms.retain(|form| {
-            let compression = LayerCompression::of(&form.media_type);
-            match self.compression {
-                Some(wanted) => compression == Some(wanted),
-                None => compression.is_some_and(|is| is != LayerCompression::None),
-            }
+            self.compression
+                .is_none_or(|wanted| LayerCompression::of(&form.media_type) == Some(wanted))
         });
         Ok(forms)
     }
@@ -400,11 +397,7 @@ impl Push<'_> {
     /// layer is compressed anew.
     fn copied(&self, form: &CompressedForm) -> Result<bool, PushError> {
         let to = self.reference.repository();
-        for from in form
-            .locations
-            .iter()
-            .filter(|from| from.registry() != to.registry())
-        {
+        for from in form.locations.iter().filter(|from| *from != to) {
             let blob = match self.client.open_blob(from, &form.digest, form.size_bytes) {
                 Ok(blob) => blob,
                 Err(error) => {

@@ -25,8 +25,22 @@ pub struct RmiReport {
     pub removed: Vec<Removal>,
     /// Bytes freed on disk.
     pub freed_bytes: u64,
+    /// Large files are only set aside, so that the user need not wait: [`sweep`] unlinks them,
+    /// and so does whatever writes to the store next.
+    pub leaves_trash: bool,
     /// One per image that stays.
     pub failures: Vec<RmiError>,
+}
+
+/// Up to this size files are unlinked before the verb ends: that takes some milliseconds.
+const UNLINKED_AT_ONCE_BYTES: u64 = 64 << 20;
+
+/// Unlinks what removals and dead processes left.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn sweep(context: &Context) -> Result<(), StoreError> {
+    context.store()?.lease().map(drop)
 }
 
 /// Why an image was not removed.
@@ -82,8 +96,10 @@ pub fn remove(context: &Context, options: &RmiOptions) -> Result<RmiReport, Stor
                 }
                 report.removed.extend(removed.steps);
                 report.freed_bytes += removed.freed_bytes;
-                // Unlinking gigabytes takes a while; the next writer does it beside its work.
-                removed.trash.leave();
+                if removed.freed_bytes > UNLINKED_AT_ONCE_BYTES {
+                    removed.trash.leave();
+                    report.leaves_trash = true;
+                }
             }
             Err(error) => report.failures.push(error.into()),
         }

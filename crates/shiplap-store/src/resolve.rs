@@ -19,7 +19,7 @@ pub enum ResolveError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Nothing has this name.
-    #[error("find image {name}: no such image")]
+    #[error("find image: No such image: {name}")]
     NotFound {
         /// What the user wrote.
         name: String,

@@ -146,6 +146,7 @@ enum SystemCommand {
     Check(check::Check),
     Df(df::Df),
     Info(info::InfoVerb),
+    Sweep(rmi::Sweep),
 }
 
 impl Command {
@@ -210,6 +211,7 @@ impl SystemCommand {
             Self::Check(verb) => verb.run(face),
             Self::Df(verb) => verb.run(face),
             Self::Info(verb) => verb.run(face),
+            Self::Sweep(verb) => verb.run(face),
         }
     }
 }

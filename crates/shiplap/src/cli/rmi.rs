@@ -1,5 +1,11 @@
 //! `rmi`.
 
+use std::{
+    os::unix::process::CommandExt as _,
+    path::Path,
+    process::{Command, Stdio},
+};
+
 use clap::Args;
 use shiplap_ops::remove::{self, Removal, RmiError, RmiOptions};
 
@@ -32,6 +38,9 @@ impl Rmi {
             lines.push_str(&format!("{what}: {which}\n"));
         }
         face.output.data(&lines)?;
+        if report.leaves_trash {
+            sweep_behind(&session.context.settings().root);
+        }
         let mut is_failed = false;
         for failure in &report.failures {
             // As Docker: what is not there need not be removed by force.
@@ -45,6 +54,36 @@ impl Rmi {
             Ok(())
         }
     }
+}
+
+/// Unlink files that removed images left
+#[derive(Debug, Args)]
+#[command(hide = true)]
+pub(crate) struct Sweep {}
+
+impl Sweep {
+    #[expect(clippy::unused_self, reason = "all verbs run alike")]
+    pub(crate) fn run(self, face: &Face) -> Result<(), Failure> {
+        Ok(remove::sweep(&face.session(true)?.context)?)
+    }
+}
+
+/// Has a process of its own unlink what the removal left, so that nobody waits for it. If it can't
+/// be started, the next command that writes does the work.
+fn sweep_behind(root: &Path) {
+    let Ok(program) = std::env::current_exe() else {
+        return;
+    };
+    let sweeper = Command::new(program)
+        .arg("--root")
+        .arg(root)
+        .args(["system", "sweep"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn();
+    drop(sweeper);
 }
 
 /// What was done to what, in Docker's words.
