@@ -8,7 +8,7 @@ use shiplap_ops::inspect::{self, InspectedConfig, InspectedImage, Nothing};
 
 use crate::{
     face::{Face, Failure},
-    template::{self, ANY, Record, Template, Value},
+    template::{self, Record, Template, Value},
 };
 
 /// Display detailed information on one or more images
@@ -184,7 +184,7 @@ fn config(config: &InspectedConfig) -> Value {
         ("Tty", Value::Bool(config.tty)),
         ("OpenStdin", Value::Bool(config.open_stdin)),
         ("StdinOnce", Value::Bool(config.stdin_once)),
-        ("Env", Value::strings(config.env.iter().map(String::as_str))),
+        ("Env", list(config.env.as_deref())),
         ("Cmd", list(config.cmd.as_deref())),
         ("Healthcheck", health),
         ("ArgsEscaped", Value::Bool(config.args_escaped)),
@@ -262,8 +262,11 @@ fn set(members: Option<&BTreeMap<String, Nothing>>) -> Value {
             Value::map("struct {}", entries.collect())
         }
         None => Value::Map {
-            element: ANY,
+            element: "struct {}",
             entries: None,
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

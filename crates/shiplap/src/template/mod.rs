@@ -16,7 +16,7 @@ mod printf;
 mod tests;
 mod value;
 
-pub(crate) use value::{ANY, Record, Value};
+pub(crate) use value::{Record, Value};
 
 use shiplap_model::limits;
 

@@ -52,7 +52,7 @@ pub(crate) struct Record {
 }
 
 /// Go's name of "any type".
-pub(crate) const ANY: &str = "interface {}";
+pub(super) const ANY: &str = "interface {}";
 
 impl From<&str> for Value {
     fn from(text: &str) -> Self {

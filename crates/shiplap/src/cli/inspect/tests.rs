@@ -86,7 +86,7 @@ fn full() -> InspectedImage {
     config.shell = texts(&["bash"]);
     config.args_escaped = true;
     config.healthcheck = Some(Healthcheck {
-        test: texts(&["NONE"]),
+        test: vec!["NONE".into()],
         ..Healthcheck::default()
     });
     image
