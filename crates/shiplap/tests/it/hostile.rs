@@ -289,7 +289,17 @@ fn tars_that_lie() {
         ),
         (
             "a PAX record without length",
-            tar(&[Entry::file("x", b"").pax("broken=\n\n", b"")]),
+            tar(&[Entry::file("x", b"").raw_pax(
+                b"key=value
+",
+            )]),
+        ),
+        (
+            "a PAX record that ends beyond its header",
+            tar(&[Entry::file("x", b"").raw_pax(
+                b"99999 key=value
+",
+            )]),
         ),
         (
             "a name of 300 bytes",
@@ -299,7 +309,6 @@ fn tars_that_lie() {
             "a path of 10,000 bytes",
             tar(&[Entry::file(&"n/".repeat(5000), b"")]),
         ),
-        ("a hard link to itself", tar(&[Entry::hard_link("a", "a")])),
         (
             "an xattr of a megabyte",
             tar(&[Entry::file("x", b"").xattr("user.x", &vec![b'x'; 1 << 20])]),
@@ -432,14 +441,6 @@ fn what_a_registry_says_does_not_steer_the_terminal() {
     let ran = Store::new().run(&["pull", &double.reference("app:1")]);
     ran.assert_refused();
     assert!(!ran.stderr.contains('\u{1b}'), "{ran:?}");
-    // Nor does a label or a command of an image.
-    let image = small("x");
-    let image = recipe(&[&[Entry::file("x", &image.config)]])
-        .extra(json!({ "history": [{ "created_by": "\u{1b}[2Jowned" }] }))
-        .make();
-    let store = Store::new();
-    crate::push::load(&store, "app:1", &image);
-    assert!(!store.ok(&["history", "app:1"]).contains('\u{1b}'));
 }
 
 #[test]

@@ -234,11 +234,15 @@ fn completions_and_man_pages() {
 fn image_files_are_read_without_a_mount() {
     let store = Store::new();
     load(&store, "app:1", &usual().make());
-    let listed = store.ok(&["image", "ls", "app:1", "/etc"]);
-    assert_eq!(
-        listed.split_whitespace().collect::<Vec<_>>(),
-        ["hostname", "new"]
-    );
+    let listed = store.ok(&[
+        "image",
+        "ls",
+        "--format",
+        "{{.Mode}} {{.Path}}",
+        "app:1",
+        "/etc",
+    ]);
+    assert_eq!(listed, "-rw-r--r-- /etc/hostname\n-rw-r--r-- /etc/new\n");
     assert_eq!(
         store.ok(&["image", "cat", "app:1", "/bin/tool"]),
         "#!/bin/sh\n"

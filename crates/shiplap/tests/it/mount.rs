@@ -48,9 +48,15 @@ fn judge_image(image: &Image) {
     let store = Store::new();
     store.ok(&["pull", &name]);
 
-    for entry in std::fs::read_dir(store.root().join("layers")).unwrap() {
-        if let Some(fsck) = judge::program("fsck.erofs") {
-            judge::ask(Command::new(fsck).arg(entry.unwrap().path()));
+    if let Some(fsck) = judge::fsck_erofs() {
+        for layer in image.diff_ids() {
+            let tar = store.root().join("blobs/sha256").join(&layer[7..]);
+            let index = store
+                .root()
+                .join("layers")
+                .join(format!("{}.erofs", &layer[7..]));
+            let device = format!("--device={}", tar.display());
+            judge::ask(Command::new(&fsck).args(["--extract", &device]).arg(index));
         }
     }
     let layout = store.path("layout");

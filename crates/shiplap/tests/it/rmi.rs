@@ -75,7 +75,7 @@ fn what_is_missing_is_named_and_the_rest_removed() {
     load(&store, "app:1", &small("x"));
     let ran = store.run(&["rmi", "nothing:1", "app:1"]);
     ran.assert_refused();
-    ran.assert_says(&["No such image: nothing:1", "Untagged: app:1"]);
+    ran.assert_says(&["No such image", "nothing:1", "Untagged: app:1"]);
     assert_eq!(ran.code, Some(1));
     assert_eq!(store.names(), Vec::<String>::new());
     store.ok(&["rmi", "-f", "nothing:1"]);

@@ -378,6 +378,13 @@ fn archives() -> Option<PathBuf> {
         .find(|folder| folder.join("dive__test-docker-image.tar").is_file())
 }
 
+/// Archives that others load and we refuse, and what we say. This one was edited by hand: its config
+/// lies under the digest of what it was before.
+const REFUSED: &[(&str, &str)] = &[(
+    "go-containerregistry__source_image_with_empty_layer_history.tar",
+    "has the digest",
+)];
+
 #[test]
 fn archives_of_other_projects() {
     let Some(folder) = archives() else {
@@ -399,6 +406,11 @@ fn archives_of_other_projects() {
             assert_eq!(store.kept_files(), Vec::<PathBuf>::new(), "{name}");
             continue;
         };
+        if let Some((_, reason)) = REFUSED.iter().find(|(file, _)| *file == name) {
+            ran.assert_refused();
+            ran.assert_says(&[reason]);
+            continue;
+        }
         assert_eq!(ran.code, Some(0), "{name}: {ran:?}");
         let ids = store.ok(&["images", "-q", "--no-trunc"]);
         assert_eq!(ids.lines().count(), images.len(), "{name}: {ids}");
@@ -416,7 +428,12 @@ fn assert_is(store: &Store, name: &str, expected: &Value, only: &str) {
     let shown = store.json(&["inspect", "--format", "{{json .}}", reference]);
     let layers = shown["RootFS"]["Layers"].as_array().unwrap().len();
     assert_eq!(layers as u64, expected["layers"], "{name}");
-    assert_eq!(shown["Config"]["Env"], expected["config_env"], "{name}");
+    let environment = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    assert_eq!(
+        environment(&shown["Config"]["Env"]),
+        environment(&expected["config_env"]),
+        "{name}"
+    );
     let listed = store.ok(&[
         "image",
         "ls",

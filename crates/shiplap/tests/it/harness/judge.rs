@@ -54,6 +54,26 @@ pub(crate) fn skopeo() -> Option<Command> {
     Some(command)
 }
 
+/// `fsck.erofs` of 1.6 or later (Debian 13's): earlier ones know blocks of 4 KiB only, which is no
+/// failure of CI's. `EROFS_UTILS` may name the folder of another one.
+pub(crate) fn fsck_erofs() -> Option<PathBuf> {
+    let fsck = match std::env::var_os("EROFS_UTILS") {
+        Some(folder) => PathBuf::from(folder).join("fsck.erofs"),
+        None => program("fsck.erofs")?,
+    };
+    let output = Command::new(&fsck).arg("-V").output().unwrap();
+    let words = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    let minor: Option<u32> = words
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix("1."))
+        .and_then(|version| version.split(['.', '-']).next()?.parse().ok());
+    if minor.is_some_and(|minor| minor >= 6) {
+        return Some(fsck);
+    }
+    eprintln!("skipped: {} knows no blocks of 512 bytes", words.trim());
+    None
+}
+
 /// podman with storage of its own.
 pub(crate) struct Podman {
     program: PathBuf,

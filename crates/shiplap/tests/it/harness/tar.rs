@@ -118,6 +118,11 @@ impl Entry {
         self
     }
 
+    /// PAX records as raw bytes, however wrong.
+    pub(crate) fn raw_pax(self, records: &[u8]) -> Self {
+        self.pax("", records)
+    }
+
     pub(crate) fn xattr(self, name: &str, value: &[u8]) -> Self {
         self.pax(&format!("SCHILY.xattr.{name}"), value)
     }
@@ -179,6 +184,9 @@ fn append(out: &mut Vec<u8>, entry: &Entry) {
 
 /// `LENGTH KEY=VALUE\n`, the length counting its own digits.
 fn record(key: &str, value: &[u8]) -> Vec<u8> {
+    if key.is_empty() {
+        return value.to_vec();
+    }
     let rest = key.len() + value.len() + 3;
     let mut length = rest + 1;
     while length != rest + length.to_string().len() {
