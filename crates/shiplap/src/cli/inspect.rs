@@ -107,9 +107,11 @@ fn value(image: &InspectedImage) -> Value {
     let id = image.id.to_string();
     let layers = image.root_fs.layers.iter().map(ToString::to_string);
     let layers = Value::strings(layers);
-    let root_fs = Value::record(
+    let omitted = image.root_fs.layers.is_empty().then_some("Layers");
+    let root_fs = record(
         "image.RootFS",
         [("Type", text(&image.root_fs.kind)), ("Layers", layers)],
+        omitted.into_iter().collect(),
     );
     let data = image
         .graph_driver
