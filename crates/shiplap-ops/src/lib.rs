@@ -36,5 +36,6 @@ pub mod when;
 
 pub use context::{Context, Settings};
 pub use shiplap_registry::{
-    CredentialFiles, ProxySettings, RegistryRule, Settings as RegistrySettings, TlsSettings,
+    CredentialFiles, Error as RegistryFailure, ProxySettings, RegistryRule,
+    Settings as RegistrySettings, TlsSettings,
 };
