@@ -8,6 +8,7 @@ use shiplap_model::{Filters, filter::FilterError};
 use shiplap_ops::{Context, progress::Event, progress::Progress};
 
 use crate::{
+    advice,
     output::Output,
     progress::Teller,
     settings::{Environment, Flags, Settings, SettingsError},
@@ -63,6 +64,8 @@ impl Face {
 pub(crate) struct Failure {
     /// What to tell; nothing if it was told already.
     pub(crate) message: Option<String>,
+    /// What the user can do about it.
+    pub(crate) advice: Option<String>,
 }
 
 impl Failure {
@@ -70,23 +73,32 @@ impl Failure {
     pub(crate) fn plain(message: impl Into<String>) -> Self {
         Self {
             message: Some(message.into()),
+            advice: None,
         }
     }
 
     /// A failure that the user knows of.
     pub(crate) fn told() -> Self {
-        Self { message: None }
+        Self {
+            message: None,
+            advice: None,
+        }
     }
 }
 
 impl<E: Error + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
+        let advice = advice::of(&error);
         let is_whole = (&error as &dyn Error).is::<template::Error>();
-        Self::plain(if is_whole {
+        let message = if is_whole {
             error.to_string()
         } else {
             format!("failed to {error}")
-        })
+        };
+        Self {
+            message: Some(message),
+            advice,
+        }
     }
 }
 

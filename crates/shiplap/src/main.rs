@@ -4,6 +4,7 @@
 //! `shiplap_ops`.
 #![forbid(unsafe_code)]
 
+mod advice;
 mod cli;
 mod face;
 mod output;

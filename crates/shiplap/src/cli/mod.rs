@@ -313,6 +313,9 @@ pub(crate) fn run(arguments: Vec<OsString>) -> ExitCode {
             if let Some(message) = failure.message {
                 face.output.talk(&format!("{}: {message}", face.program));
             }
+            if let Some(advice) = failure.advice {
+                face.output.talk(&format!("\nHint: {advice}"));
+            }
             ExitCode::FAILURE
         }
     }
