@@ -146,7 +146,11 @@ pub(crate) fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
         }
     };
     settle(&connection).map_err(&fail)?;
-    version(&connection, path)?;
+    if version(&connection, path)? == 0 {
+        // Whoever made it died before the tables: nothing was ever kept.
+        let root = path.parent().unwrap_or(path).to_owned();
+        return Err(StoreError::NoStore { root });
+    }
     Ok(connection)
 }
 
