@@ -90,7 +90,6 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
         &["shiplap-store", "shiplap-hub"],
         "records are the store's",
     ),
-    ("tar-core", &["shiplap-layer"], "tar is the layer's"),
     ("libc", &["shiplap-run"], "unsafe calls are shiplap-run's"),
 ];
 

@@ -32,8 +32,9 @@ pub const INFLATION_RATIO: u64 = 1100;
 /// Inflated bytes that are free of the ratio (256 MiB).
 pub const INFLATION_FREE_BYTES: u64 = 256 << 20;
 
-/// Most entries one layer may have (50 million; the largest real images have 2 million files).
-pub const LAYER_ENTRIES: u64 = 50_000_000;
+/// Most entries one layer may have (5 million; the largest real images have 2 million files, and
+/// each costs some hundred bytes of memory while its layer is taken in).
+pub const LAYER_ENTRIES: u64 = 5_000_000;
 
 /// Longest path of a layer entry, in bytes: Linux's PATH_MAX.
 pub const PATH_BYTES: usize = 4096;

@@ -141,7 +141,7 @@ pub fn acquire(
 ) -> Result<Acquired, AcquireError> {
     let root_digest = root.digest.clone();
     let chosen = choose(source, root, &wanted.platform)?;
-    let (config_bytes, config) = read_config(source, &chosen)?;
+    let (config_bytes, config) = read_config(store, source, &chosen)?;
     let lease = store.lease()?;
     let layers = chosen.manifest.layers.iter().zip(&config.rootfs.diff_ids);
     let fetch = Fetch {
@@ -247,6 +247,7 @@ fn refuse_artifact(digest: &Digest, manifest: &Manifest) -> Result<(), AcquireEr
 }
 
 fn read_config(
+    store: &Store,
     source: &dyn Source,
     chosen: &Chosen,
 ) -> Result<(Vec<u8>, ImageConfig), AcquireError> {
@@ -255,7 +256,10 @@ fn read_config(
         digest: descriptor.digest.clone(),
         source,
     };
-    let bytes = read_small(source, descriptor, limits::CONFIG_BYTES)?;
+    let bytes = match store.read_blob(&descriptor.digest) {
+        Ok(bytes) => bytes,
+        Err(_) => read_small(source, descriptor, limits::CONFIG_BYTES)?,
+    };
     let config = ImageConfig::parse(&bytes).map_err(document)?;
     config.check_layers(&chosen.manifest).map_err(document)?;
     Ok((bytes, config))

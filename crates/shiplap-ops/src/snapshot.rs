@@ -17,7 +17,7 @@ use shiplap_layer::tar::{BLOCK_BYTES, Writer};
 use shiplap_layer::unpack::{self, Form, Marks, Rights, UnpackError};
 use shiplap_layer::{export, ingest};
 use shiplap_model::{DiffId, ImageId};
-use shiplap_run::mounts::{self, LayerSource, MountError, Mounted};
+use shiplap_run::mounts::{self, LayerSource, MemoryLayer, MountError, Mounted};
 use shiplap_store::{LayerRecord, Lease, ResolveError, Store, StoreError};
 
 use crate::context::Context;
@@ -165,10 +165,9 @@ pub fn mount(context: &Context, name: &str, target: &Path) -> Result<ImageId, Sn
     for layer in store.image_layers(&image.id)? {
         sources.push(layer_source(&lease, &layer, backend)?);
     }
-    let corrections = correct(&lease, &image, backend)?;
-    sources.extend(corrections.as_ref().map(|extra| extra.source.clone()));
+    let corrections = correct(&lease, &image)?;
     let scratch = lease.directory()?;
-    mounts::mount_stack(&sources, name, target, scratch.path())?;
+    mounts::mount_stack(&sources, corrections, name, target, scratch.path())?;
     Ok(image.id)
 }
 
@@ -255,7 +254,12 @@ fn unpacked(lease: &Lease, diff_id: &DiffId) -> Result<PathBuf, SnapshotError> {
     }
     let index = open_index(store, diff_id)?;
     let staged = lease.directory()?;
-    unpack_into(&index, &store.open_tar(diff_id)?, staged.path(), diff_id)?;
+    let root = Root::open(staged.path()).map_err(|errno| SnapshotError::Io {
+        action: "open",
+        path: staged.path().to_owned(),
+        source: errno.into(),
+    })?;
+    unpack_into(&index, &store.open_tar(diff_id)?, &root, diff_id)?;
     // The store does not sync trees; half a tree must not survive a crash under its name.
     File::open(staged.path())
         .and_then(|directory| Ok(rustix::fs::syncfs(directory)?))
@@ -270,19 +274,14 @@ fn unpacked(lease: &Lease, diff_id: &DiffId) -> Result<PathBuf, SnapshotError> {
 fn unpack_into(
     layer: &dyn Layer,
     tar: &File,
-    directory: &Path,
+    root: &Root,
     diff_id: &DiffId,
 ) -> Result<(), SnapshotError> {
-    let root = Root::open(directory).map_err(|errno| SnapshotError::Io {
-        action: "open",
-        path: directory.to_owned(),
-        source: errno.into(),
-    })?;
     let options = unpack::Options {
         form: Form::Layer(Marks::Trusted),
         rights: Rights::Full,
     };
-    unpack::unpack(layer, tar, &root, options)
+    unpack::unpack(layer, tar, root, options)
         .map(drop)
         .map_err(|source| SnapshotError::Unpack {
             diff_id: diff_id.clone(),
@@ -290,18 +289,8 @@ fn unpack_into(
         })
 }
 
-/// A layer made for one mount; its files go when this is dropped, the mount keeps what it needs.
-struct ExtraLayer {
-    source: LayerSource,
-    _files: Vec<shiplap_store::StagedFile>,
-}
-
 /// What the layers, each mounted alone, would show wrongly, as one more layer on top.
-fn correct(
-    lease: &Lease,
-    image: &OpenImage,
-    backend: Backend,
-) -> Result<Option<ExtraLayer>, SnapshotError> {
+fn correct(lease: &Lease, image: &OpenImage) -> Result<Option<MemoryLayer>, SnapshotError> {
     let corrections = image.stack.corrections()?;
     if corrections.is_empty() {
         return Ok(None);
@@ -325,29 +314,21 @@ fn correct(
         .finish()
         .map_err(|error| failed(io::Error::other(error)))?;
     out.flush().map_err(failed)?;
-    drop(out);
     let facts = ingest::reindex(tar.file(), index.file())
         .map_err(|error| failed(io::Error::other(error)))?;
-    let source = match backend {
-        Backend::Erofs => LayerSource::Index {
-            index: index.path().to_owned(),
-            tars: vec![tar.path().to_owned()],
-        },
-        Backend::Tree => {
-            let reopened = File::open(index.path()).map_err(failed)?;
-            let opened = LayerIndex::open(reopened).map_err(|source| SnapshotError::Index {
-                diff_id: facts.diff_id.clone(),
-                source,
-            })?;
-            let directory = lease.directory()?;
-            unpack_into(&opened, tar.file(), directory.path(), &facts.diff_id)?;
-            LayerSource::Tree(directory.path().to_owned())
-        }
-    };
-    Ok(Some(ExtraLayer {
+    let reopened = File::open(index.path()).map_err(failed)?;
+    let opened = LayerIndex::open(reopened).map_err(|source| SnapshotError::Index {
+        diff_id: facts.diff_id.clone(),
         source,
-        _files: vec![tar, index],
-    }))
+    })?;
+    let memory = MemoryLayer::new()?;
+    unpack_into(
+        &opened,
+        tar.file(),
+        &Root::new(memory.directory()?),
+        &facts.diff_id,
+    )?;
+    Ok(Some(memory))
 }
 
 /// What `inspect` says of where an image's layers are: Docker's overlay2 paths, of this store.

@@ -164,7 +164,7 @@ pub enum Error {
         refusal: Refusal,
     },
     /// Who asks is not known (or does not exist for this caller: many registries answer so).
-    #[error("access {target}: not authorised: {refusal}")]
+    #[error("access {target}: not authorised, a login may be needed: {refusal}")]
     Unauthorized {
         /// What was asked of whom.
         target: Box<Target>,
@@ -239,7 +239,10 @@ pub enum Error {
         /// How.
         fault: ProtocolFault,
     },
-    /// A token server that does not get the credentials: see the crate's `realm` module.
+    /// A place in a rule's `token_servers` that is none.
+    #[error("use {0:?} as a token server: want http://host:port or https://host:port")]
+    TokenServer(String),
+    /// A token server that is not asked at all: see the crate's `realm` module.
     #[error("log in to {registry}: its token server at {realm} is {rule}")]
     Realm {
         /// Host, and port if any, of the registry.
@@ -248,6 +251,23 @@ pub enum Error {
         realm: String,
         /// The rule that forbids it.
         rule: &'static str,
+    },
+    /// Access is denied to a request without credentials. There are some, but the registry was
+    /// not reached by verified https, and nobody but it says that this token server may have them:
+    /// see the crate's `realm` module.
+    #[error(
+        "access {target}: the credentials for {} were not sent to the token server {realm}; \
+         `token_servers` of the registry's rule allows it{}",
+        target.registry,
+        appended(refusal.as_ref())
+    )]
+    Withheld {
+        /// What was asked of whom.
+        target: Box<Target>,
+        /// Scheme, host and port of the token server.
+        realm: String,
+        /// The answer to the request without credentials; none if it was not made.
+        refusal: Option<Refusal>,
     },
     /// The content to push could not be read.
     #[error("read the content to push to {target}: {source}")]
@@ -276,7 +296,25 @@ pub enum Error {
     Credentials(#[from] CredentialError),
 }
 
+fn appended(refusal: Option<&Refusal>) -> String {
+    refusal.map_or_else(String::new, |refusal| format!(": {refusal}"))
+}
+
 impl Error {
+    /// The same, told by someone who knows that credentials were withheld from `realm`.
+    pub(crate) fn without_credentials(self, realm: String) -> Self {
+        match self {
+            Self::Unauthorized { target, refusal } | Self::Denied { target, refusal } => {
+                Self::Withheld {
+                    target,
+                    realm,
+                    refusal: Some(refusal),
+                }
+            }
+            other => other,
+        }
+    }
+
     /// What the request was about, where it was about something in a registry.
     #[must_use]
     pub fn target(&self) -> Option<&Target> {
@@ -291,8 +329,10 @@ impl Error {
             | Self::Content { target, .. }
             | Self::TooLarge { target, .. }
             | Self::Protocol { target, .. }
+            | Self::Withheld { target, .. }
             | Self::Source { target, .. } => Some(target),
             Self::Address(_)
+            | Self::TokenServer(_)
             | Self::Realm { .. }
             | Self::Certificates { .. }
             | Self::Proxy(_)
@@ -310,6 +350,7 @@ impl Error {
             | Self::Denied { refusal, .. }
             | Self::RateLimited { refusal, .. }
             | Self::Refused { refusal, .. } => Some(refusal),
+            Self::Withheld { refusal, .. } => refusal.as_ref(),
             _ => None,
         }
     }

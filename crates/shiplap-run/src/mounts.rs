@@ -51,6 +51,12 @@ pub enum MountError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// A layer in memory can't be made.
+    #[error("make a layer in memory: {source}")]
+    Memory {
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// The stack can't be mounted.
     #[error("stack {layers} layers with overlayfs: {source}")]
     Stack {
@@ -107,7 +113,37 @@ fn attributes() -> MountAttrFlags {
         | MountAttrFlags::MOUNT_ATTR_NOSUID
 }
 
-/// Mounts `layers`, base first, read-only (no devices, no setuid) at the directory `target`.
+/// A layer in memory that is filled through its directory handle before it is stacked. It is
+/// attached nowhere, and gone with the last mount that has it.
+#[derive(Debug)]
+pub struct MemoryLayer(OwnedFd);
+
+impl MemoryLayer {
+    /// An empty one.
+    ///
+    /// # Errors
+    /// [`MountError::Memory`].
+    pub fn new() -> Result<Self, MountError> {
+        tmpfs(MountAttrFlags::empty())
+            .map(Self)
+            .map_err(|errno| MountError::Memory {
+                source: errno.into(),
+            })
+    }
+
+    /// Its root directory.
+    ///
+    /// # Errors
+    /// [`MountError::Memory`].
+    pub fn directory(&self) -> Result<OwnedFd, MountError> {
+        self.0
+            .try_clone()
+            .map_err(|source| MountError::Memory { source })
+    }
+}
+
+/// Mounts `layers`, base first, and `top` over them, read-only (no devices, no setuid) at the
+/// directory `target`.
 /// `name` is shown in the list of mounts. `scratch` is an existing private directory for
 /// kernels that need one; it is empty again afterwards.
 ///
@@ -115,6 +151,7 @@ fn attributes() -> MountAttrFlags {
 /// [`MountError`]; nothing stays mounted.
 pub fn mount_stack(
     layers: &[LayerSource],
+    top: Option<MemoryLayer>,
     name: &str,
     target: &Path,
     scratch: &Path,
@@ -123,13 +160,13 @@ pub fn mount_stack(
         layers: layers.len(),
         source: errno.into(),
     };
-    let mut lowers = layers
-        .iter()
-        .rev()
-        .map(open_layer)
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut lowers: Vec<OwnedFd> = top.map(|memory| memory.0).into_iter().collect();
+    for layer in layers.iter().rev() {
+        lowers.push(open_layer(layer)?);
+    }
     while lowers.len() < 2 {
-        lowers.push(empty_layer().map_err(stack_error)?);
+        // Overlayfs wants two.
+        lowers.push(tmpfs(attributes()).map_err(stack_error)?);
     }
     let stack = match overlay_of_detached(&lowers, name) {
         Err(Errno::INVAL | Errno::NOSYS) => overlay_of_attached(lowers, name, scratch),
@@ -252,11 +289,12 @@ fn erofs(index: &Path, tars: &[PathBuf]) -> Result<OwnedFd, Errno> {
     finish(context.as_fd())
 }
 
-/// An empty file system for the bottom of a stack of one: overlayfs wants two.
-fn empty_layer() -> Result<OwnedFd, Errno> {
+/// An empty file system in memory, attached nowhere.
+fn tmpfs(attributes: MountAttrFlags) -> Result<OwnedFd, Errno> {
     let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_set_string(context.as_fd(), "mode", "0755")?;
-    finish(context.as_fd())
+    fsconfig_create(context.as_fd())?;
+    fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }
 
 fn finish(context: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
