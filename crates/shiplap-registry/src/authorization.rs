@@ -25,7 +25,7 @@ use crate::credentials::{Credential, CredentialStore, Secret};
 use crate::error::{Error, Item, ProtocolFault, Target};
 use crate::exchange::{self, Exchange};
 use crate::place::Place;
-use crate::realm;
+use crate::realm::{self, Leave};
 use crate::settings::Warning;
 use crate::transport::{Address, Redirects, Request};
 
@@ -89,6 +89,8 @@ impl Scopes {
 struct Token {
     value: HeaderValue,
     expires: Instant,
+    /// The token server, if there were credentials and it did not get them.
+    withheld_from: Option<String>,
 }
 
 /// What is known of one origin.
@@ -195,6 +197,17 @@ impl Exchange {
             .map(|value| (base.origin(), value)))
     }
 
+    /// The token server that did not get the place's credentials, if what was sent last was
+    /// authorised without them for this reason.
+    pub(crate) async fn withheld_from(&self, place: &Place, scopes: &Scopes) -> Option<String> {
+        let host = self
+            .authorizations
+            .host(self.transport.base(place)?.origin());
+        let host = host.lock().await;
+        let key = (place.credential_name.clone(), scopes.clone());
+        host.tokens.get(&key)?.withheld_from.clone()
+    }
+
     async fn answer_challenge(
         &self,
         host: &mut Host,
@@ -263,6 +276,38 @@ impl Exchange {
         credential
     }
 
+    /// What of the credential a token server gets, and its name if it does not get what there is.
+    fn entrusted<'c>(
+        &self,
+        place: &Place,
+        base: &Url,
+        realm: &Url,
+        credential: Option<&'c Credential>,
+    ) -> Result<(Option<&'c Credential>, Option<String>), Error> {
+        let trusted = base.scheme() == "https" && place.verified;
+        let named = clean(&realm.origin().ascii_serialization());
+        match (
+            realm::permit(base, trusted, &place.token_servers, realm),
+            credential,
+        ) {
+            (Err(rule), _) => Err(Error::Realm {
+                registry: place.host.clone(),
+                realm: named,
+                rule,
+            }),
+            (Ok(Leave::Anonymous), Some(_)) => match self.keys {
+                Keys::Store(_) => Ok((None, Some(named))),
+                // A token for anybody would prove nothing.
+                Keys::Given(_) => Err(Error::Withheld {
+                    target: exchange::target(place, Item::Whole),
+                    realm: named,
+                    refusal: None,
+                }),
+            },
+            (Ok(_), credential) => Ok((credential, None)),
+        }
+    }
+
     /// Asks the token server. Also returns its refresh token, if `offline` asked for one.
     async fn token(
         &self,
@@ -283,14 +328,7 @@ impl Exchange {
             .get("realm")
             .ok_or_else(|| unanswerable("no realm"))?;
         let realm = Url::parse(realm).map_err(|_| unanswerable("a realm that is no address"))?;
-        let trusted = base.scheme() == "https" && place.verified;
-        realm::permit(base, trusted, &realm, credential.is_some()).map_err(|rule| {
-            Error::Realm {
-                registry: place.host.clone(),
-                realm: clean(&realm.origin().ascii_serialization()),
-                rule,
-            }
-        })?;
+        let (credential, withheld_from) = self.entrusted(place, base, &realm, credential)?;
         let scopes = match bearer.params.get("scope") {
             Some(scope) => scopes.clone().and_challenged(scope),
             None => scopes.clone(),
@@ -305,11 +343,14 @@ impl Exchange {
             credential,
             offline,
         )?;
-        let response: TokenResponse = self
-            .repeat(&request, &body, None)
-            .await?
+        let answer = self.repeat(&request, &body, None).await?;
+        let response: TokenResponse = answer
             .success()
-            .await?
+            .await
+            .map_err(|error| match &withheld_from {
+                Some(realm) => error.without_credentials(realm.clone()),
+                None => error,
+            })?
             .json(limits::TOKEN_BYTES)
             .await?;
         let token = response
@@ -322,6 +363,7 @@ impl Exchange {
             Token {
                 value,
                 expires: Instant::now() + life,
+                withheld_from,
             },
             response.refresh_token,
         ))

@@ -139,6 +139,16 @@ impl Exchange {
             }
             answer = self.repeat(request, body, authorization.as_ref()).await?;
         }
+        let denied = matches!(
+            answer.status(),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+        );
+        if denied
+            && answer.own
+            && let Some(realm) = self.withheld_from(&request.place, scopes).await
+        {
+            return Err(answer.refusal().await.without_credentials(realm));
+        }
         Ok(answer)
     }
 

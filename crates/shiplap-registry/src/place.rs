@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use shiplap_model::reference::DOCKER_HUB;
-use url::Url;
+use url::{Origin, Url};
 
 use crate::error::Error;
 use crate::settings::{RegistryRule, Settings};
@@ -49,6 +49,8 @@ pub(crate) struct Place {
     pub(crate) loopback: bool,
     /// Name under which credentials are looked up; `None` where none may go.
     pub(crate) credential_name: Option<String>,
+    /// Token servers that the user lets have these credentials.
+    pub(crate) token_servers: Vec<Origin>,
     /// Whether another place follows if this one fails.
     pub(crate) mirror: bool,
 }
@@ -71,6 +73,10 @@ pub(crate) fn places(settings: &Settings, registry: &str, path: &str) -> Result<
         for mirror in &rule.mirrors {
             let mut place = place(&moved(&name, rule, mirror), insecure, Service::Distribution)?;
             place.mirror = true;
+            // A registry of its own: what holds for the one it stands for does not hold for it.
+            let own = place.credential_name.as_deref();
+            place.token_servers =
+                token_servers(own.and_then(|own| rule_for(&settings.rules, own)))?;
             places.push(place);
         }
     }
@@ -93,10 +99,34 @@ pub(crate) fn registry_place(
     let name = join(registry, path);
     let rule = rule_for(&settings.rules, &name);
     let insecure = rule.is_some_and(|rule| rule.insecure);
-    match rule.and_then(|rule| rule.location.as_deref().map(|location| (rule, location))) {
-        Some((rule, location)) => place(&moved(&name, rule, location), insecure, service),
-        None => place(&name, insecure, service),
-    }
+    let mut place =
+        match rule.and_then(|rule| rule.location.as_deref().map(|location| (rule, location))) {
+            Some((rule, location)) => place(&moved(&name, rule, location), insecure, service)?,
+            None => place(&name, insecure, service)?,
+        };
+    place.token_servers = token_servers(rule)?;
+    Ok(place)
+}
+
+/// The token servers that a rule names.
+fn token_servers(rule: Option<&RegistryRule>) -> Result<Vec<Origin>, Error> {
+    let named = rule.map_or(&[][..], |rule| &rule.token_servers);
+    let origins = named
+        .iter()
+        .map(|text| origin(text).ok_or_else(|| Error::TokenServer(text.clone())));
+    origins.collect()
+}
+
+/// An address that is an origin and nothing more.
+fn origin(text: &str) -> Option<Origin> {
+    let url = Url::parse(text).ok()?;
+    let is_bare = matches!(url.scheme(), "http" | "https")
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none();
+    is_bare.then(|| url.origin())
 }
 
 fn join(registry: &str, path: &str) -> String {
@@ -163,6 +193,7 @@ fn place(name: &str, insecure: bool, service: Service) -> Result<Place, Error> {
         verified: !(insecure || loopback && forced.is_none()),
         loopback,
         credential_name,
+        token_servers: Vec::new(),
         mirror: false,
     })
 }

@@ -11,31 +11,41 @@
 //!      That is how `registry-1.docker.io` names `auth.docker.io`. A plain-http token server is
 //!      refused, even without credentials: the token itself would be seen.
 //!    - Otherwise (plain http, or a certificate that nobody verified) whoever sits between could
-//!      have named the token server. It gets credentials if it is on the registry's own host (any
-//!      port), or if both are on this machine; another one is asked without credentials, and never
-//!      if there are credentials to give.
+//!      have named the token server. It gets credentials if it is the registry itself (same
+//!      scheme, host and port), or if the user named it in `token_servers` of the registry's
+//!      rule ([`crate::RegistryRule`]). Any other, be it another port of the same host or of this
+//!      machine, is asked without credentials: public images still come, and a refusal tells that
+//!      credentials were withheld ([`crate::Error::Withheld`]).
 //!    - An address with a user name, or of another scheme, is refused.
-//! 3. To the registry's own login, when the user logs in: by the same two ways.
+//! 3. To the registry's own login, when the user logs in: by the same two ways. A token server
+//!    that gets no credentials proves none: it is not asked at all.
 //!
 //! A token goes only to the registry it was got for. Redirects of a token server are not followed.
 
-use url::Url;
+use url::{Origin, Url};
 
-use crate::place::is_loopback;
+/// What a token server may be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leave {
+    /// The registry's credentials.
+    Credentials,
+    /// A request without credentials.
+    Anonymous,
+}
 
 /// Whether and how a token server may be asked.
 ///
-/// `trusted`: the registry was reached by https with a verified certificate. `secret`: credentials
-/// would be sent.
+/// `trusted`: the registry was reached by https with a verified certificate. `token_servers`:
+/// those that the registry's rule names.
 ///
 /// # Errors
 /// The rule that forbids it.
 pub(crate) fn permit(
     registry: &Url,
     trusted: bool,
+    token_servers: &[Origin],
     realm: &Url,
-    secret: bool,
-) -> Result<(), &'static str> {
+) -> Result<Leave, &'static str> {
     if !matches!(realm.scheme(), "http" | "https") || realm.host_str().is_none() {
         return Err("not an http or https address");
     }
@@ -44,17 +54,17 @@ pub(crate) fn permit(
     }
     if trusted {
         return match realm.scheme() {
-            "https" => Ok(()),
+            "https" => Ok(Leave::Credentials),
             _ => Err("plain http for an https registry, which is refused"),
         };
     }
-    let on_this_machine = |url: &Url| is_loopback(url) == Some(true);
-    let same_host = registry.host() == realm.host();
-    if !secret || same_host || (on_this_machine(registry) && on_this_machine(realm)) {
-        return Ok(());
-    }
-    Err(
-        "on another host than a registry that is not reached by verified https, and gets no credentials",
+    let origin = realm.origin();
+    Ok(
+        if origin == registry.origin() || token_servers.contains(&origin) {
+            Leave::Credentials
+        } else {
+            Leave::Anonymous
+        },
     )
 }
 

@@ -38,6 +38,11 @@ pub struct RegistryRule {
     /// No certificate is verified, and where https is not spoken, plain http is used. Holds for
     /// mirrors too.
     pub insecure: bool,
+    /// Token servers that get this registry's credentials though it is not reached by verified
+    /// https: origins (`http://127.0.0.1:5001`), compared by scheme, host and port. The registry
+    /// itself needs no entry, and one reached by verified https none for https token servers.
+    /// Does not hold for mirrors: the rule for a mirror's own name does.
+    pub token_servers: Vec<String>,
 }
 
 /// Whom to trust. System roots are loaded at the first use of https, not before.

@@ -70,6 +70,9 @@ struct Registry {
     location: Option<String>,
     #[serde(default)]
     insecure: bool,
+    /// Origins that get the registry's credentials though it is not reached by verified https.
+    #[serde(default)]
+    token_servers: Vec<String>,
 }
 
 /// Flags that decide.
@@ -352,6 +355,7 @@ fn rule(registry: Registry) -> RegistryRule {
         mirrors: registry.mirrors,
         location: registry.location,
         insecure: registry.insecure,
+        token_servers: registry.token_servers,
     }
 }
 

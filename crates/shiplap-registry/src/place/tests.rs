@@ -9,6 +9,7 @@ fn rule(prefix: &str, mirrors: &[&str], location: Option<&str>, insecure: bool) 
         mirrors: mirrors.iter().map(ToString::to_string).collect(),
         location: location.map(str::to_owned),
         insecure,
+        token_servers: Vec::new(),
     }
 }
 
@@ -154,6 +155,64 @@ fn services_of_docker_hub() {
                 want
             );
         }
+    }
+}
+
+#[test]
+fn token_servers_are_those_of_the_registrys_own_rule() {
+    let named = |mut rule: RegistryRule, server: &str| {
+        rule.token_servers = vec![server.to_owned()];
+        rule
+    };
+    let settings = Settings {
+        rules: vec![
+            named(
+                rule("reg.test", &["http://mirror.test:1/hub"], None, false),
+                "https://a.test/",
+            ),
+            named(rule("reg.test/team", &[], None, false), "https://b.test"),
+            named(rule("mirror.test:1", &[], None, false), "http://c.test:80"),
+            named(
+                rule("old.test", &[], Some("new.test"), false),
+                "http://d.test:81",
+            ),
+        ],
+        ..Settings::default()
+    };
+    for (registry, path, want) in [
+        ("reg.test", "x", &["http://c.test", "https://a.test"][..]),
+        ("reg.test", "", &["http://c.test", "https://a.test"]),
+        ("reg.test", "team/x", &["https://b.test"]),
+        ("old.test", "x", &["http://d.test:81"]),
+        ("new.test", "x", &[]),
+        ("mirror.test:1", "x", &["http://c.test"]),
+        ("mirror.test", "x", &[]),
+    ] {
+        let places = places(&settings, registry, path).unwrap();
+        let got = places.iter().flat_map(|place| &place.token_servers);
+        let got: Vec<_> = got.map(Origin::ascii_serialization).collect();
+        assert_eq!(got, want, "{registry}/{path}");
+    }
+    for server in [
+        "",
+        "a.test",
+        "localhost:5001",
+        "ftp://a.test",
+        "http://",
+        "http://me@a.test",
+        "http://a.test/token",
+        "http://a.test?x",
+        "http://a.test#x",
+    ] {
+        let settings = Settings {
+            rules: vec![named(rule("reg.test", &[], None, false), server)],
+            ..Settings::default()
+        };
+        let refused = registry_place(&settings, "reg.test", "x", Service::Distribution);
+        assert!(
+            matches!(refused, Err(Error::TokenServer(_))),
+            "{server:?}: {refused:?}"
+        );
     }
 }
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use serde_json::json;
 use shiplap_model::digest::Digest;
 use shiplap_model::reference::Repository;
-use shiplap_registry::{Credential, Error, ManifestName, Secret};
+use shiplap_registry::{Credential, Error, ManifestName, RegistryRule, Secret};
 
 use crate::double::{Asked, Double, Reply};
-use crate::{client, client_knowing, content, read, repository};
+use crate::{client, client_knowing, client_knowing_with, client_with, content, read, repository};
 
 const TAG: ManifestName<'static> = ManifestName::Tag("t");
 
@@ -211,14 +211,6 @@ fn credentials_stay_with_the_registry_they_are_for() {
     assert_eq!(thief.asked().len(), 1);
     assert!(thief.asked()[0].header("authorization").is_none());
 
-    // A token server elsewhere, named over plain http: refused before anything is sent.
-    let realm = challenge_with("http://elsewhere.test/token");
-    let double = Double::start(move |_| challenge(&realm));
-    let (client, _directory) = client_knowing(&json!({double.host(): {"auth": "bWU6cHc="}}));
-    let error = client.manifest(&repository(&double, "a"), TAG).unwrap_err();
-    assert!(matches!(error, Error::Realm { .. }), "{error:?}");
-    assert!(!error.to_string().contains("bWU6cHc="));
-
     // A token server that redirects: not followed, as the request holds the password.
     let to = format!("http://{}/token", thief.host());
     let double = Double::start(move |asked| match asked.path.starts_with("/token") {
@@ -231,6 +223,144 @@ fn credentials_stay_with_the_registry_they_are_for() {
     let (client, _directory) = client_knowing(&json!({double.host(): {"auth": "bWU6cHc="}}));
     assert!(client.manifest(&repository(&double, "a"), TAG).is_err());
     assert_eq!(thief.asked().len(), 1, "nothing more than before");
+}
+
+/// A token server that gives `named` for the password and `anybody` for nothing, if `open`.
+fn token_server(open: bool) -> Double {
+    Double::start(move |asked| {
+        let known = asked.header("authorization") == Some("Basic bWU6cHc=")
+            || String::from_utf8_lossy(&asked.body).contains("refresh_token=keep");
+        match known {
+            true => Reply::ok(r#"{"token":"named"}"#),
+            false if open => Reply::ok(r#"{"token":"anybody"}"#),
+            false => Reply::new(401),
+        }
+    })
+}
+
+/// A registry that names `tokens` as its token server. Anybody may read `public`.
+fn registry_of(tokens: &Double) -> Double {
+    let realm = challenge_with(&format!("http://{}/token", tokens.host()));
+    Double::start(move |asked| match asked.header("authorization") {
+        Some("Bearer named") => Reply::ok("{}"),
+        Some("Bearer anybody") if asked.path.contains("/public/") => Reply::ok("{}"),
+        Some("Bearer anybody") if asked.path.contains("/denied/") => Reply::new(403),
+        _ => challenge(&realm),
+    })
+}
+
+fn naming(registry: &Double, token_server: &str) -> Vec<RegistryRule> {
+    vec![RegistryRule {
+        prefix: registry.host(),
+        token_servers: vec![token_server.to_owned()],
+        ..RegistryRule::default()
+    }]
+}
+
+/// Nothing that could be a credential came in.
+fn assert_anonymous(double: &Double) {
+    for asked in double.asked() {
+        assert_eq!(asked.header("authorization"), None, "{asked:?}");
+        assert_eq!((asked.method.as_str(), asked.body.len()), ("GET", 0));
+        assert!(!asked.path.contains("account="), "{asked:?}");
+    }
+}
+
+#[test]
+fn a_token_server_at_another_port_is_asked_without_credentials() {
+    for entry in [
+        json!({"auth": "bWU6cHc="}),
+        json!({"auth": "bWU6", "identitytoken": "keep"}),
+    ] {
+        for (open, path, status) in [
+            (true, "public", None),
+            (true, "private", Some(401)),
+            (true, "denied", Some(403)),
+            (false, "private", Some(401)),
+        ] {
+            let tokens = token_server(open);
+            let registry = registry_of(&tokens);
+            let (client, _directory) = client_knowing(&json!({registry.host(): entry}));
+            let got = client.manifest(&repository(&registry, path), TAG);
+            assert_anonymous(&tokens);
+            assert!(!tokens.asked().is_empty(), "{path}");
+            let Some(status) = status else {
+                assert!(got.is_ok(), "{path}: {got:?}");
+                continue;
+            };
+            let error = got.unwrap_err();
+            assert!(matches!(error, Error::Withheld { .. }), "{error:?}");
+            assert_eq!(error.refusal().unwrap().status, status, "{error:?}");
+            let words = format!(
+                "the credentials for {} were not sent to the token server http://{}; \
+                 `token_servers` of the registry's rule allows it: HTTP status {status}",
+                registry.host(),
+                tokens.host()
+            );
+            assert!(error.to_string().ends_with(&words), "{error}");
+        }
+    }
+    // Without credentials nothing is withheld.
+    let tokens = token_server(true);
+    let registry = registry_of(&tokens);
+    let error = client().manifest(&repository(&registry, "private"), TAG);
+    assert!(
+        matches!(error, Err(Error::Unauthorized { .. })),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_token_server_that_the_rule_names_gets_credentials() {
+    for entry in [
+        json!({"auth": "bWU6cHc="}),
+        json!({"auth": "bWU6", "identitytoken": "keep"}),
+    ] {
+        let tokens = token_server(false);
+        let registry = registry_of(&tokens);
+        let rules = naming(&registry, &format!("http://{}", tokens.host()));
+        let (client, _directory) = client_knowing_with(&json!({registry.host(): entry}), rules);
+        client
+            .manifest(&repository(&registry, "private"), TAG)
+            .unwrap();
+    }
+    // Another one, or one by another scheme, is not that one.
+    let (tokens, other) = (token_server(true), token_server(true));
+    let registry = registry_of(&tokens);
+    for server in [
+        format!("http://{}", other.host()),
+        format!("https://{}", tokens.host()),
+    ] {
+        let auths = json!({registry.host(): {"auth": "bWU6cHc="}});
+        let (client, _directory) = client_knowing_with(&auths, naming(&registry, &server));
+        let error = client.manifest(&repository(&registry, "private"), TAG);
+        assert!(matches!(error, Err(Error::Withheld { .. })), "{error:?}");
+        assert_anonymous(&tokens);
+    }
+}
+
+#[test]
+fn login_asks_no_token_server_that_gets_no_credentials() {
+    let tokens = token_server(true);
+    let registry = registry_of(&tokens);
+    let error = client()
+        .login(&registry.host(), &password("pw"))
+        .unwrap_err();
+    assert!(matches!(error, Error::Withheld { .. }), "{error:?}");
+    let words = format!(
+        "access {0}: the credentials for {0} were not sent to the token server http://{1}; \
+         `token_servers` of the registry's rule allows it",
+        registry.host(),
+        tokens.host()
+    );
+    assert_eq!(error.to_string(), words);
+    assert!(tokens.asked().is_empty());
+
+    let rules = naming(&registry, &format!("http://{}", tokens.host()));
+    let kept = client_with(rules)
+        .0
+        .login(&registry.host(), &password("pw"));
+    assert_eq!(kept.unwrap(), password("pw"));
 }
 
 fn challenge_with(realm: &str) -> String {

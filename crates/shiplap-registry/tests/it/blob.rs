@@ -282,7 +282,7 @@ fn mirrored(mirrors: &[&Double], registry: &Double) -> Vec<RegistryRule> {
         prefix: "reg.test".to_owned(),
         mirrors,
         location,
-        insecure: false,
+        ..RegistryRule::default()
     }]
 }
 

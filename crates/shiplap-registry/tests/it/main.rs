@@ -63,6 +63,13 @@ fn client() -> Client {
 
 /// A client whose credential file holds `auths`, and the directory that holds the file.
 fn client_knowing(auths: &serde_json::Value) -> (Client, tempfile::TempDir) {
+    client_knowing_with(auths, Vec::new())
+}
+
+fn client_knowing_with(
+    auths: &serde_json::Value,
+    rules: Vec<RegistryRule>,
+) -> (Client, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("config.json");
     std::fs::write(&file, serde_json::json!({ "auths": auths }).to_string()).unwrap();
@@ -71,7 +78,7 @@ fn client_knowing(auths: &serde_json::Value) -> (Client, tempfile::TempDir) {
         helper_directories: Vec::new(),
     };
     (
-        Client::new(settings(Vec::new()), CredentialStore::new(files)),
+        Client::new(settings(rules), CredentialStore::new(files)),
         directory,
     )
 }

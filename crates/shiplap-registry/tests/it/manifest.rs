@@ -275,7 +275,7 @@ fn mirrors_are_asked_in_order_and_the_registry_at_last() {
         prefix: "reg.test".to_owned(),
         mirrors: mirrors.clone(),
         location: Some(registry.host()),
-        insecure: false,
+        ..RegistryRule::default()
     };
     let (client, warnings) = client_with(vec![rule]);
     let repository = Repository::parse("reg.test/a").unwrap();

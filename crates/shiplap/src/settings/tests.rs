@@ -121,7 +121,8 @@ fn a_directory_is_dockers() {
 #[test]
 fn registries_merge_by_prefix() {
     let system = "[[registry]]\nprefix = 'docker.io'\nmirrors = ['http://127.0.0.1:5055']\n\
-                  [[registry]]\nprefix = 'a.example'\nlocation = 'b.example/c'\ninsecure = true\n";
+                  [[registry]]\nprefix = 'a.example'\nlocation = 'b.example/c'\ninsecure = true\n\
+                  token_servers = ['http://127.0.0.1:5001']\n";
     let user =
         "[[registry]]\nprefix = 'docker.io'\nmirrors = ['mirror.example', 'second.example']\n";
     let rules = Place::new().system(system).user(user).read().unwrap().rules;
@@ -139,6 +140,8 @@ fn registries_merge_by_prefix() {
     );
     assert_eq!(rule("a.example").location.as_deref(), Some("b.example/c"));
     assert!(rule("a.example").insecure);
+    assert_eq!(rule("a.example").token_servers, ["http://127.0.0.1:5001"]);
+    assert!(rule("docker.io").token_servers.is_empty());
 }
 
 #[test]

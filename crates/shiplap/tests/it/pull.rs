@@ -410,14 +410,19 @@ fn log_in(store: &Store, address: &str) {
 
 #[test]
 fn credentials_stay_with_their_host() {
-    // Another host's token service gets no password from a registry that anyone could have played.
-    let registry = bearer("http://tokens.invalid/token", Some(BASIC));
+    // Another port's token service gets no password from a registry that anyone could have played.
+    let tokens = bearer("", Some(BASIC));
+    let realm = format!("http://{}", tokens.address());
+    let registry = bearer(&format!("{realm}/token"), Some(BASIC));
     registry.fill("app:1", &small("x"));
     let store = Store::new();
     log_in(&store, registry.address());
     let ran = store.run(&["pull", &registry.reference("app:1")]);
     ran.assert_refused();
-    ran.assert_says(&["tokens.invalid", "gets no credentials"]);
+    ran.assert_says(&[&realm, "were not sent", "token_servers"]);
+    for request in tokens.log() {
+        assert_eq!(request.header("authorization"), None, "{request:?}");
+    }
 
     // Nor does the host a blob is redirected to.
     let registry = bearer("", Some(BASIC));
