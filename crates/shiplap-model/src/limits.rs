@@ -71,6 +71,16 @@ pub const TEMPLATE_STEPS: u64 = 1_000_000;
 /// below one MiB.
 pub const TEMPLATE_OUTPUT_BYTES: usize = 16 << 20;
 
+/// How deep `${…}` may lie within `${…}` in one word of an instruction: keeps the stack small.
+pub const EXPANSION_DEPTH: usize = 64;
+
+/// Longest text one word of an instruction may expand to, in bytes (1 MiB): Linux gives a program
+/// no argument or variable beyond 128 KiB.
+pub const EXPANSION_BYTES: usize = 1 << 20;
+
+/// Longest pattern in a `${…}`, in characters: matching takes this times the length of the value.
+pub const PATTERN_CHARS: usize = 1024;
+
 /// Longest path of a repository, in bytes: distribution's own bound.
 pub const REPOSITORY_BYTES: usize = 255;
 

@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf};
 
 use clap::Args;
-use shiplap_model::{Platform, Reference};
+use shiplap_model::{Platform, Reference, change, config::ContainerConfig};
 use shiplap_ops::{
     import::{self, ImportOptions},
     load::Input,
@@ -14,6 +14,9 @@ use crate::face::{self, Face, Failure};
 /// Import the contents from a tarball to create a filesystem image
 #[derive(Debug, Args)]
 pub(crate) struct Import {
+    /// Apply Dockerfile instruction to the created image
+    #[arg(short, long = "change", value_name = "list")]
+    changes: Vec<String>,
     /// Set commit message for imported image
     #[arg(short, long, value_name = "string")]
     message: Option<String>,
@@ -35,11 +38,13 @@ impl Import {
             .as_deref()
             .map(Reference::parse)
             .transpose()?;
+        let mut config = ContainerConfig::default();
+        change::apply_all(&mut config, &self.changes)?;
         let options = ImportOptions {
             reference: reference.map(|reference| reference.or_latest()),
             message: self.message,
             platform: self.platform,
-            ..ImportOptions::default()
+            config,
         };
         let session = face.session(true)?;
         let mut stdin = io::stdin();
