@@ -20,3 +20,31 @@ install() {
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
     apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
 }
+
+# unpack_newer SUITE DIRECTORY NAME…: unpacks packages of a later Debian release, found by the machine's own package
+# sources, into a directory of their own, with their C library; nothing is installed. DIRECTORY/bin/PROGRAM runs one
+# of their programs. Fails where there is no such source.
+unpack_newer() {
+  local suite=$1 directory=$2 work options
+  shift 2
+  [ ! -e "$directory/.complete" ] || return 0
+  install gpgv || return 1
+  work=$(mktemp -d)
+  mkdir -p "$work"/lists/partial "$work"/cache/archives/partial "$directory/bin"
+  . /etc/os-release
+  cat /etc/apt/sources.list.d/debian.sources 2>/dev/null | sed "s/\b$VERSION_CODENAME\b/$suite/g" >"$work/newer.sources"
+  options=(-qq -o "Dir::Etc::sourcelist=$work/newer.sources" -o Dir::Etc::sourceparts=/dev/null
+    -o "Dir::State::lists=$work/lists" -o "Dir::Cache=$work/cache" -o "APT::Sandbox::User=$(id -un)")
+  (
+    cd "$work" && apt-get "${options[@]}" update && apt-get "${options[@]}" download "${@/%//$suite}" &&
+      for package in *.deb; do dpkg -x "$package" "$directory" || exit 1; done
+  ) >&2 || { rm -rf "$work"; return 1; }
+  rm -rf "$work"
+  local libraries program
+  libraries=$(dirname "$(find "$directory/usr/lib" -name 'ld-linux-*.so.*' | head -n 1)") || return 1
+  for program in "$directory"/usr/bin/*; do
+    printf '#!/bin/sh\nexec "%s"/ld-linux-*.so.* --library-path "%s" "%s" "$@"\n' "$libraries" "$libraries" "$program" \
+      >"$directory/bin/${program##*/}" && chmod +x "$directory/bin/${program##*/}" || return 1
+  done
+  touch "$directory/.complete"
+}

@@ -10,9 +10,9 @@
 //! | bytes | what |
 //! |---|---|
 //! | 0..1024 | zeros |
-//! | 1024..1152 | superblock, with checksum; its UUID is the body's digest, see below |
+//! | 1024..1152 | superblock; its UUID is the body's digest, see below |
 //! | 1152..1280 | device slot 1: the tar, mapped behind the index's own blocks |
-//! | 1280..1536 | Shiplap's own header: version, sizes, where the notes are |
+//! | 1280..1536 | Shiplap's own header: version, checksum of the head, sizes, where the notes are |
 //! | 1536.. | inodes, all of the extended form, each with its xattrs and inline data |
 //! | then | data area: directory blocks, long link targets, copied chunks |
 //! | then | notes; zeros up to the block's end |

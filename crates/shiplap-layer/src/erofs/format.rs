@@ -27,7 +27,9 @@ pub(super) const NO_BLOCK: u32 = u32::MAX;
 pub(super) const SYMLINK_BYTES: usize = limits::PATH_BYTES - 1;
 
 const MAGIC: u32 = 0xE0F5_E1E2;
-const COMPAT: u32 = 0x1 | 0x2; // superblock checksum; times are modification times
+/// Times are modification times. The superblock's own checksum is left out: with blocks of 512
+/// bytes erofs-utils 1.8 computes its length below zero and crashes. Shiplap's header has one.
+const COMPAT: u32 = 0x2;
 const INCOMPAT: u32 = 0x4 | 0x8; // chunk-based files; device table
 const DEVICE_SLOT_AT: usize = 128;
 const HEADER_AT: usize = 256;
@@ -169,7 +171,7 @@ impl Head {
         put(&mut bytes, HEADER_AT + 24, &self.notes_at.to_le_bytes());
         put(&mut bytes, HEADER_AT + 32, &self.notes_bytes.to_le_bytes());
         let checksum = crc32c(&bytes);
-        put(&mut bytes, 4, &checksum.to_le_bytes());
+        put(&mut bytes, HEADER_AT + 12, &checksum.to_le_bytes());
         bytes
     }
 
@@ -238,7 +240,7 @@ pub(super) fn decode_device(device: u32) -> (u32, u32) {
     )
 }
 
-/// CRC-32C without the final inversion, as EROFS has it.
+/// CRC-32C without the final inversion, as EROFS computes its own.
 fn crc32c(bytes: &[u8]) -> u32 {
     bytes.iter().fold(u32::MAX, |crc, &byte| {
         (0..8).fold(crc ^ u32::from(byte), |crc, _| {
