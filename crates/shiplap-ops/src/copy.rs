@@ -329,7 +329,7 @@ impl Relay<'_> {
             self.progress.event(Event::Layer {
                 id: short(&blob.digest),
                 state,
-            })
+            });
         };
         if self.destination.holds(blob)? {
             tell(LayerState::Present);

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::save::Output;
 use crate::snapshot::{self, SnapshotError};
 use crate::transport::TransportError;
-use crate::transport::layout::{file_beside, persist};
+use crate::transport::layout::NewFile;
 
 /// Why nothing was exported.
 #[derive(Debug, thiserror::Error)]
@@ -39,9 +39,9 @@ pub fn export(context: &Context, name: &str, output: Output<'_>) -> Result<(), E
     match output {
         Output::Stream(stream) => write(context, name, Path::new("-"), stream).map(drop),
         Output::File(path) => {
-            let file = file_beside(&path)?;
+            let file = NewFile::create(&path)?;
             let file = write(context, name, &path, file)?;
-            Ok(persist(file, &path)?)
+            Ok(file.finish()?)
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::transport::TransportError;
 pub use crate::transport::docker_archive::ArchiveFormat;
 use crate::transport::docker_archive::{ArchiveLayer, ArchiveWriter};
-use crate::transport::layout::{file_beside, persist};
+use crate::transport::layout::NewFile;
 
 /// What to save, and how.
 #[derive(Debug, Clone)]
@@ -62,9 +62,9 @@ pub fn save(context: &Context, options: &SaveOptions, output: Output<'_>) -> Res
             write(store, &chosen, options.format, Path::new("-"), stream).map(drop)
         }
         Output::File(path) => {
-            let file = file_beside(&path)?;
+            let file = NewFile::create(&path)?;
             let file = write(store, &chosen, options.format, &path, file)?;
-            Ok(persist(file, &path)?)
+            Ok(file.finish()?)
         }
     }
 }

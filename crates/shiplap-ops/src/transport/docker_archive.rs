@@ -571,7 +571,7 @@ impl Destination for ArchiveDestination {
                 open,
             });
         }
-        let file = layout::file_beside(&self.path)?;
+        let file = layout::NewFile::create(&self.path)?;
         let out = BufWriter::with_capacity(1 << 20, file);
         let mut archive = ArchiveWriter::new(&self.path, out, ArchiveFormat::Docker)?;
         archive.image(&config, layers, self.tag.as_slice())?;
@@ -579,10 +579,8 @@ impl Destination for ArchiveDestination {
             .finish()?
             .into_inner()
             .map_err(io::IntoInnerError::into_error);
-        layout::persist(
-            file.map_err(TransportError::io("write", &self.path))?,
-            &self.path,
-        )
+        file.map_err(TransportError::io("write", &self.path))?
+            .finish()
     }
 }
 

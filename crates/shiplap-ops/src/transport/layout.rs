@@ -264,7 +264,7 @@ enum Sink {
 }
 
 struct ArchiveSink {
-    tar: Option<Writer<BufWriter<tempfile::NamedTempFile>>>,
+    tar: Option<Writer<BufWriter<NewFile>>>,
     written: std::collections::BTreeSet<Digest>,
 }
 
@@ -284,7 +284,7 @@ impl LayoutWriter {
     /// # Errors
     /// Failures of making a file beside it.
     pub fn archive(path: &Path, name: Option<&str>) -> Result<Self, TransportError> {
-        let file = file_beside(path)?;
+        let file = NewFile::create(path)?;
         let mut tar = Writer::new(BufWriter::with_capacity(1 << 20, file));
         for directory in ["blobs", "blobs/sha256"] {
             tar.directory(directory.as_bytes(), &directory_metadata())
@@ -330,9 +330,9 @@ impl LayoutWriter {
 
     fn write_file(&self, name: &str, reader: &mut dyn Read) -> Result<(), TransportError> {
         let path = self.path.join(name);
-        let mut file = file_beside(&path)?;
+        let mut file = NewFile::create(&path)?;
         io::copy(reader, &mut file).map_err(TransportError::io("write", &path))?;
-        persist(file, &path)
+        file.finish()
     }
 
     /// The `index.json` that names what is there and this image.
@@ -381,24 +381,64 @@ impl ArchiveSink {
     }
 }
 
-/// A file in the directory of `path`, to be renamed to it.
-pub(crate) fn file_beside(path: &Path) -> Result<tempfile::NamedTempFile, TransportError> {
-    let directory = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    tempfile::NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))
-        .map_err(TransportError::io("make a file for", path))
+/// A file that appears under its name when it is finished, whole or not at all. A link is
+/// followed; what is there and is no regular file (a device, a pipe) is written to as it is.
+pub(crate) struct NewFile {
+    path: PathBuf,
+    place: NewPlace,
 }
 
-/// Gives a finished file its name and the mode that a new file has.
-pub(crate) fn persist(file: tempfile::NamedTempFile, path: &Path) -> Result<(), TransportError> {
-    use std::os::unix::fs::PermissionsExt as _;
-    file.as_file()
-        .set_permissions(fs::Permissions::from_mode(0o644))
-        .map_err(TransportError::io("write", path))?;
-    file.persist(path)
-        .map(drop)
-        .map_err(|error| TransportError::io("write", path)(error.error))
+enum NewPlace {
+    Beside(tempfile::NamedTempFile),
+    Itself(File),
+}
+
+impl NewFile {
+    pub(crate) fn create(path: &Path) -> Result<Self, TransportError> {
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let is_special = fs::metadata(&path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir());
+        let place = if is_special {
+            let file = File::options().write(true).open(&path);
+            NewPlace::Itself(file.map_err(TransportError::io("write", &path))?)
+        } else {
+            let directory = path
+                .parent()
+                .filter(|parent| !parent.as_os_str().is_empty());
+            let file = tempfile::NamedTempFile::new_in(directory.unwrap_or(Path::new(".")));
+            NewPlace::Beside(file.map_err(TransportError::io("make a file for", &path))?)
+        };
+        Ok(Self { path, place })
+    }
+
+    /// Gives the file its name, and the mode that a new file has.
+    pub(crate) fn finish(self) -> Result<(), TransportError> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let NewPlace::Beside(file) = self.place else {
+            return Ok(());
+        };
+        file.as_file()
+            .set_permissions(fs::Permissions::from_mode(0o644))
+            .map_err(TransportError::io("write", &self.path))?;
+        file.persist(&self.path)
+            .map(drop)
+            .map_err(|error| TransportError::io("write", &self.path)(error.error))
+    }
+}
+
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.place {
+            NewPlace::Beside(file) => file.write(bytes),
+            NewPlace::Itself(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.place {
+            NewPlace::Beside(file) => file.flush(),
+            NewPlace::Itself(file) => file.flush(),
+        }
+    }
 }
 
 impl Destination for LayoutWriter {
@@ -481,8 +521,46 @@ impl Destination for LayoutWriter {
                 let file = out
                     .into_inner()
                     .map_err(|error| TransportError::io("write", &self.path)(error.into_error()))?;
-                persist(file, &self.path)
+                file.finish()
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{FileTypeExt as _, symlink};
+
+    use super::*;
+
+    #[test]
+    fn new_files_follow_links_and_leave_devices_alone() {
+        let room = tempfile::tempdir().unwrap();
+        let (target, link) = (room.path().join("target"), room.path().join("link"));
+        fs::write(&target, "old").unwrap();
+        symlink(&target, &link).unwrap();
+        let write = |path: &Path| {
+            let mut file = NewFile::create(path).unwrap();
+            file.write_all(b"new").unwrap();
+            file
+        };
+        drop(write(&link));
+        assert_eq!(
+            fs::read(&target).unwrap(),
+            b"old",
+            "unfinished is not there"
+        );
+        write(&link).finish().unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"new");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_dir(room.path()).unwrap().count(), 2);
+
+        write(Path::new("/dev/null")).finish().unwrap();
+        assert!(
+            fs::metadata("/dev/null")
+                .unwrap()
+                .file_type()
+                .is_char_device()
+        );
     }
 }
