@@ -5,18 +5,17 @@
 //! where it came; only then it is compressed anew. As long as every layer goes in the form that
 //! the image's own manifest names, that manifest goes as it is, and the digest survives.
 
+mod error;
+
 use std::fs::File;
 use std::io::{self, Read};
 use std::num::NonZeroUsize;
 
 use shiplap_layer::compress::{self, CompressError, Compressed, GzipLevel, ZstdLevel};
 use shiplap_model::media_type::{self, LayerCompression};
-use shiplap_model::{Descriptor, DiffId, Digest, DocumentError, ImageId, Manifest, Reference};
+use shiplap_model::{Descriptor, Digest, ImageId, Manifest, Reference};
 use shiplap_registry::{Client, ManifestName, UploadMode};
-use shiplap_store::{
-    CompressedForm, ImageError, LayerRecord, Lease, NewImage, RepoDigest, ResolveError, Store,
-    StoreError,
-};
+use shiplap_store::{CompressedForm, LayerRecord, Lease, NewImage, RepoDigest, Store};
 
 use crate::acquire::short;
 use crate::context::Context;
@@ -24,6 +23,8 @@ use crate::parallel;
 use crate::progress::{Event, LayerState, Progress};
 use crate::transport::docker_archive::fetched;
 use crate::transport::{Fetched, TransportError};
+
+pub use error::PushError;
 
 /// What to push.
 #[derive(Debug, Clone)]
@@ -45,62 +46,6 @@ pub struct PushedImage {
     pub digest: Digest,
     /// Length of the manifest, in bytes.
     pub manifest_bytes: u64,
-}
-
-/// Why an image is not pushed.
-#[derive(Debug, thiserror::Error)]
-pub enum PushError {
-    /// No such image.
-    #[error(transparent)]
-    Resolve(#[from] ResolveError),
-    /// A digest can't be pushed to.
-    #[error("push to {reference}: name a tag, not a digest")]
-    Digest {
-        /// What was asked for.
-        reference: Reference,
-    },
-    /// All tags of a name with a tag.
-    #[error("push all tags of {reference}: name the repository alone, without tag")]
-    TagWithAllTags {
-        /// What was asked for.
-        reference: Reference,
-    },
-    /// No image has this name.
-    #[error("push {reference}: no image here has this name; give it with: tag IMAGE {}", reference.familiar())]
-    NotTagged {
-        /// What was asked for.
-        reference: Reference,
-    },
-    /// The registry's failure.
-    #[error("push {reference}: {source}")]
-    Transport {
-        /// What was pushed.
-        reference: Reference,
-        /// Why it failed.
-        source: TransportError,
-    },
-    /// The store's failure.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The new manifest can't be recorded.
-    #[error(transparent)]
-    Image(#[from] ImageError),
-    /// The manifest in the store can't be read.
-    #[error("read manifest {digest}: {source}")]
-    Manifest {
-        /// Which.
-        digest: Digest,
-        /// Why.
-        source: DocumentError,
-    },
-    /// A layer can't be compressed.
-    #[error("compress layer {diff_id}: {source}")]
-    Compress {
-        /// Which.
-        diff_id: DiffId,
-        /// Why.
-        source: CompressError,
-    },
 }
 
 /// Pushes.
