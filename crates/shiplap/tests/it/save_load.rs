@@ -473,7 +473,15 @@ fn a_root_file_system_comes_in_and_goes_out() {
     let file = store.path("root.tar");
     fs::write(&file, &rootfs).unwrap();
     let path = file.to_str().unwrap();
-    let id = store.ok(&["import", "-m", "a word", path, "base:1"]);
+    let id = store.ok(&[
+        "import",
+        "-c",
+        "CMD [\"sh\"]",
+        "-m",
+        "a word",
+        path,
+        "base:1",
+    ]);
     assert_eq!(id.trim(), store.field("base:1", "{{.Id}}"));
     assert_eq!(store.field("base:1", "{{json .Config.Cmd}}"), r#"["sh"]"#);
     assert_eq!(store.field("base:1", "{{.Comment}}"), "a word");
