@@ -1,4 +1,4 @@
-//! Compressed forms of a layer: written for transport ([`gzip`], [`zstd`]), read back from
+//! Compressed forms of a layer: written for transport ([`gzip`], [`zstd()`]), read back from
 //! wherever they come ([`open`]).
 //!
 //! Both writers cut the input into blocks, compress them on all cores and write each as a member
@@ -83,7 +83,7 @@ pub enum CompressError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GzipLevel(u8);
 
-/// How hard [`zstd`] tries: 1 (fastest) to 22.
+/// How hard [`zstd()`] tries: 1 (fastest) to 22.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ZstdLevel(u8);
 

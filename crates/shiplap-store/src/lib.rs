@@ -19,7 +19,7 @@
 //!   names a file that is not there, whenever a process dies; what it leaves is garbage that the
 //!   next lease ([`Store::lease`]) or collection ([`Store::collect`]) takes.
 //! - **Locks**: an flock each for leases, for digests ([`Store::lock`]) and for the store as a
-//!   whole ([`check`] with repair); SQLite's for records. All end with their process.
+//!   whole ([`check()`] with repair); SQLite's for records. All end with their process.
 //!
 //! The whole story is in `docs/store.md`.
 #![forbid(unsafe_code)]

@@ -130,7 +130,7 @@ impl LayerIndex {
     /// Opens the index in `file`, which is only read by position.
     ///
     /// # Errors
-    /// [`ReadError::NotAnIndex`] for whatever [`super::write`] of this version did not make, or
+    /// [`ReadError::NotAnIndex`] for whatever [`super::write()`] of this version did not make, or
     /// what was cut since; [`ReadError::Io`].
     pub fn open(file: File) -> Result<Self, ReadError> {
         let length = file

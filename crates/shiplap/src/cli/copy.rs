@@ -11,6 +11,10 @@ use crate::face::{Face, Failure};
 /// A place is a name in a registry, oci:DIR[:NAME], oci-archive:FILE[:NAME] or
 /// docker-archive:FILE[:NAME]. Digests stay as they are.
 #[derive(Debug, Args)]
+#[allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "the text is the verb's help"
+)]
 pub(crate) struct Copy {
     /// Copy all platforms of an image that has several
     #[arg(short, long, conflicts_with = "platform")]

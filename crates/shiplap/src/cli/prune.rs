@@ -9,6 +9,7 @@ use crate::face::{self, Face, Failure};
 
 /// Remove unused images
 #[derive(Debug, Args)]
+#[allow(rustdoc::invalid_html_tags, reason = "the text is the verb's help")]
 pub(crate) struct Prune {
     /// Remove all unused images, not just dangling ones
     #[arg(short, long)]

@@ -1,4 +1,4 @@
-//! The whole index back as a tree: what was written, less what [`super::super::write`] drops.
+//! The whole index back as a tree: what was written, less what [`super::super::write()`] drops.
 
 use std::collections::HashMap;
 
