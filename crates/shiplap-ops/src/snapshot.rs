@@ -96,6 +96,15 @@ pub enum SnapshotError {
         /// Why.
         source: io::Error,
     },
+    /// Mounting is root's, also that of a user namespace.
+    #[error(
+        "mount {image}: that needs root, or root of a user namespace with its own mounts; \
+         `image ls`, `image cat`, `image cp` and `export` read it without"
+    )]
+    NotRoot {
+        /// The image.
+        image: String,
+    },
     /// The kernel refused.
     #[error(transparent)]
     Mount(#[from] MountError),
@@ -157,6 +166,11 @@ fn open_index(store: &Store, diff_id: &DiffId) -> Result<LayerIndex, SnapshotErr
 /// # Errors
 /// [`SnapshotError`]; nothing stays mounted.
 pub fn mount(context: &Context, name: &str, target: &Path) -> Result<ImageId, SnapshotError> {
+    if !rustix::process::geteuid().is_root() {
+        return Err(SnapshotError::NotRoot {
+            image: name.to_owned(),
+        });
+    }
     let store = context.store()?;
     let lease = store.lease()?;
     let image = open(context, name)?;
