@@ -2,10 +2,9 @@
 
 use serde::Serialize;
 use shiplap_model::{DiffId, ImageId, Reference};
-use shiplap_store::StoreError;
 
 use crate::context::Context;
-use crate::inspect::{InspectError, read_config};
+use crate::inspect::{InspectError, read_image};
 
 /// One step of an image's making.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -41,12 +40,8 @@ pub enum StepId {
 /// [`InspectError`].
 pub fn history(context: &Context, name: &str) -> Result<Vec<HistoryStep>, InspectError> {
     let store = context.store()?;
-    let id = store.resolve(name)?.id;
-    let image = store
-        .image(&id)?
-        .ok_or_else(|| StoreError::ImageMissing { id: id.clone() })?;
-    let config = read_config(store, &id)?;
-    let mut layers = store.image_layers(&id)?.into_iter();
+    let (image, config) = read_image(store, name)?;
+    let mut layers = store.image_layers(&image.id)?.into_iter();
     let mut steps = Vec::new();
     for entry in config.history {
         let layer = if entry.empty_layer {
@@ -74,7 +69,7 @@ pub fn history(context: &Context, name: &str) -> Result<Vec<HistoryStep>, Inspec
         tags: Vec::new(),
     }));
     if let Some(newest) = steps.last_mut() {
-        newest.id = Some(StepId::Image(id));
+        newest.id = Some(StepId::Image(image.id));
         newest.tags = image.tags;
     }
     steps.reverse();

@@ -138,20 +138,21 @@ pub struct Metadata {
 /// [`InspectError`].
 pub fn inspect(context: &Context, name: &str) -> Result<InspectedImage, InspectError> {
     let store = context.store()?;
-    let id = store.resolve(name)?.id;
-    let image = store
-        .image(&id)?
-        .ok_or_else(|| StoreError::ImageMissing { id: id.clone() })?;
-    let config = read_config(store, &id)?;
-    Ok(describe(
-        image,
-        config,
-        snapshot::graph_driver(context, &id)?,
-    ))
+    let (image, config) = read_image(store, name)?;
+    let graph_driver = snapshot::graph_driver(context, &image.id)?;
+    Ok(describe(image, config, graph_driver))
 }
 
-/// The config of an image that is in the store.
-pub(crate) fn read_config(store: &Store, id: &ImageId) -> Result<ImageConfig, InspectError> {
+/// The record and the config of the image that `name` means.
+pub(crate) fn read_image(store: &Store, name: &str) -> Result<(Image, ImageConfig), InspectError> {
+    let id = store.resolve(name)?.id;
+    let missing = || StoreError::ImageMissing { id: id.clone() };
+    let image = store.image(&id)?.ok_or_else(missing)?;
+    let config = read_config(store, &id)?;
+    Ok((image, config))
+}
+
+fn read_config(store: &Store, id: &ImageId) -> Result<ImageConfig, InspectError> {
     let bytes = store.read_blob(id.digest())?;
     ImageConfig::parse(&bytes).map_err(|source| InspectError::Config {
         id: id.clone(),

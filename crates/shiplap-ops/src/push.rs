@@ -141,7 +141,7 @@ fn push_one(
         Some((document, _)) => document.clone(),
         None => push.new_manifest(config, descriptors)?,
     };
-    push.put_manifest(id, &document)
+    push.put_manifest(&document)
 }
 
 struct Push<'a> {
@@ -511,7 +511,7 @@ impl Push<'_> {
     }
 
     /// Sends the manifest, and records by what digest the image is known there.
-    fn put_manifest(&self, id: &ImageId, document: &Fetched) -> Result<PushedImage, PushError> {
+    fn put_manifest(&self, document: &Fetched) -> Result<PushedImage, PushError> {
         let repository = self.reference.repository();
         let media_type = crate::transport::registry::media_type_of(document)
             .map_err(|error| self.transport(error))?;
@@ -529,7 +529,6 @@ impl Push<'_> {
             repo_digests: std::slice::from_ref(&repo_digest),
             ..NewImage::of(&document.digest)
         })?;
-        self.store.add_repo_digest(id, &repo_digest)?;
         Ok(self.pushed(document))
     }
 
