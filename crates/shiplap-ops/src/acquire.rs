@@ -4,6 +4,7 @@
 //! index in one pass. A layer that is here is not read; one that another process is fetching is
 //! waited for. The image is recorded when all of it is durable.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -276,7 +277,7 @@ impl Fetch<'_> {
     /// Fetches every layer that is not here; the first failure stops the others.
     fn all(&self, layers: &[(&Descriptor, &DiffId)]) -> Result<(), AcquireError> {
         let mut seen = BTreeSet::new();
-        let layers: Vec<_> = layers
+        let mut layers: Vec<_> = layers
             .iter()
             .copied()
             .filter(|(_, diff_id)| seen.insert(*diff_id))
@@ -284,6 +285,8 @@ impl Fetch<'_> {
         for (descriptor, _) in &layers {
             self.tell(descriptor, LayerState::Queued);
         }
+        // The longest first: begun last, it would keep one core busy when the others have gone.
+        layers.sort_by_key(|(descriptor, _)| Reverse(descriptor.size));
         let stop = AtomicBool::new(false);
         let fetch = |layer: &(&Descriptor, &DiffId)| {
             let (descriptor, diff_id) = *layer;

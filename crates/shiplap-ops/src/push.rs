@@ -164,11 +164,8 @@ impl Push<'_> {
 
     /// The manifests that the image is known by, the newest first.
     fn own_manifests(&self, id: &ImageId) -> Result<Vec<(Fetched, Manifest)>, PushError> {
-        let Some(image) = self.store.image(id)? else {
-            return Ok(Vec::new());
-        };
         let mut own = Vec::new();
-        for digest in image.manifests {
+        for digest in self.store.image_manifests(id)? {
             let bytes = self.store.read_blob(&digest)?;
             let manifest = Manifest::parse(&bytes).map_err(|source| PushError::Manifest {
                 digest: digest.clone(),

@@ -196,18 +196,20 @@ fn note_here(
     repository: &Repository,
     listed: &mut [ListedTag],
 ) -> Result<(), StoreError> {
-    let images = context.store()?.images()?;
+    let store = context.store()?;
+    let images = store.images()?;
     for tag in listed {
-        let is_it = |image: &&shiplap_store::Image| {
+        let Some(digest) = &tag.digest else { continue };
+        let is_known = |image: &&shiplap_store::Image| {
             image
-                .manifests
+                .repo_digests
                 .iter()
-                .any(|manifest| Some(manifest) == tag.digest.as_ref())
-                || image.repo_digests.iter().any(|known| {
-                    Some(&known.digest) == tag.digest.as_ref() && known.repository == *repository
-                })
+                .any(|known| known.digest == *digest && known.repository == *repository)
         };
-        tag.here = images.iter().find(is_it).map(|image| image.id.clone());
+        tag.here = match store.image_of_manifest(digest)? {
+            Some(id) => Some(id),
+            None => images.iter().find(is_known).map(|image| image.id.clone()),
+        };
     }
     Ok(())
 }

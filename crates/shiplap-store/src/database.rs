@@ -143,17 +143,31 @@ impl Tx<'_> {
         params: impl Params,
         map: impl Fn(&Cells<'_, '_>) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
+        let mut found = Vec::new();
+        self.each(sql, params, |cells| {
+            found.push(map(cells)?);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Visits every row of a query.
+    pub(crate) fn each(
+        &self,
+        sql: &str,
+        params: impl Params,
+        mut visit: impl FnMut(&Cells<'_, '_>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         let mut statement = self.transaction.prepare_cached(sql).map_err(self.fail())?;
         let mut rows = statement.query(params).map_err(self.fail())?;
-        let mut found = Vec::new();
         while let Some(row) = rows.next().map_err(self.fail())? {
-            found.push(map(&Cells {
+            visit(&Cells {
                 row,
                 action: self.action,
                 path: self.path,
-            })?);
+            })?;
         }
-        Ok(found)
+        Ok(())
     }
 
     /// The first row of a query, if there is one.
@@ -190,6 +204,14 @@ impl Cells<'_, '_> {
         self.get(column)
     }
 
+    /// Text where SQLite keeps it.
+    pub(crate) fn borrowed(&self, column: usize) -> Result<&str, StoreError> {
+        self.row
+            .get_ref(column)
+            .and_then(|value| Ok(value.as_str()?))
+            .map_err(StoreError::db(self.action, self.path))
+    }
+
     pub(crate) fn maybe_text(&self, column: usize) -> Result<Option<String>, StoreError> {
         self.get(column)
     }
@@ -214,7 +236,7 @@ impl Cells<'_, '_> {
         column: usize,
         record: &'static str,
     ) -> Result<T, StoreError> {
-        parse(&self.text(column)?, record)
+        parse(self.borrowed(column)?, record)
     }
 
     /// The same, where the column may be empty.

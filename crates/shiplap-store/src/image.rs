@@ -4,8 +4,6 @@
 //! that is what lets repair rebuild it. Sizes and labels are computed here, once. It never fetches
 //! or parses what a layer holds.
 
-use std::collections::HashMap;
-
 use jiff::Timestamp;
 use shiplap_model::manifest::DocumentError;
 use shiplap_model::reference::{Reference, Repository};
@@ -220,15 +218,41 @@ impl Store {
         })
     }
 
+    /// Manifests that have this image as their config, the newest first.
+    ///
+    /// # Errors
+    /// Failures of the database.
+    pub fn image_manifests(&self, id: &ImageId) -> Result<Vec<Digest>, StoreError> {
+        self.image_blobs(id, "manifest")
+    }
+
+    /// The image that a manifest describes, if it is here.
+    ///
+    /// # Errors
+    /// Failures of the database.
+    pub fn image_of_manifest(&self, manifest: &Digest) -> Result<Option<ImageId>, StoreError> {
+        self.read("find image of manifest", |tx| {
+            tx.row(
+                "SELECT image FROM image_blobs WHERE digest = ?1 AND role = 'manifest'",
+                [manifest.as_str()],
+                |cells| cells.parsed(0, "image_blobs.image"),
+            )
+        })
+    }
+
     /// Indexes that an image was chosen from, as far as they are kept.
     ///
     /// # Errors
     /// Failures of the database.
     pub fn image_indexes(&self, id: &ImageId) -> Result<Vec<Digest>, StoreError> {
-        self.read("read indexes", |tx| {
+        self.image_blobs(id, "index")
+    }
+
+    fn image_blobs(&self, id: &ImageId, role: &str) -> Result<Vec<Digest>, StoreError> {
+        self.read("read documents of image", |tx| {
             tx.rows(
-                "SELECT digest FROM image_blobs WHERE image = ?1 AND role = 'index' ORDER BY stored_us DESC, digest",
-                [id.digest().as_str()],
+                "SELECT digest FROM image_blobs WHERE image = ?1 AND role = ?2 ORDER BY stored_us DESC, digest",
+                [id.digest().as_str(), role],
                 |cells| cells.parsed(0, "image_blobs.digest"),
             )
         })
@@ -415,88 +439,98 @@ pub(crate) fn set_tags(
 /// One image or all, each table read once.
 fn read_images(tx: &Tx<'_>, only: Option<&ImageId>) -> Result<Vec<Image>, StoreError> {
     let only = only.map(|id| id.digest().as_str());
-    let mut images = tx.rows(
-        "SELECT id, created_us, os, architecture, variant, labels, content_bytes, parent, stored_us, last_tagged_us
-         FROM images WHERE ?1 IS NULL OR id = ?1 ORDER BY created_us DESC, id",
+    let (one, of_one) = if only.is_some() {
+        ("id = ?1", "image = ?1")
+    } else {
+        ("?1 IS NULL", "?1 IS NULL")
+    };
+    let images = tx.rows(
+        &format!(
+            "SELECT id, created_us, os, architecture, variant, labels, content_bytes, parent, stored_us, last_tagged_us
+             FROM images WHERE {one} ORDER BY created_us DESC, id"
+        ),
         [only],
         image_of_cells,
     )?;
-    let places: HashMap<String, usize> = images
-        .iter()
-        .enumerate()
-        .map(|(place, image)| (image.id.digest().to_string(), place))
-        .collect();
-    let mut at = |id: &str, add: &mut dyn FnMut(&mut Image)| {
-        if let Some(image) = places.get(id).and_then(|place| images.get_mut(*place)) {
-            add(image);
-        }
-    };
-    let which = if only.is_some() {
-        "image = ?1"
-    } else {
-        "?1 IS NULL"
-    };
-    let tags = tx.rows(
-        &format!("SELECT image, reference FROM tags WHERE {which} ORDER BY reference"),
+    let mut images = Details::of(images);
+    tx.each(
+        &format!("SELECT image, reference FROM tags WHERE {of_one} ORDER BY reference"),
         [only],
         |cells| {
-            Ok((
-                cells.text(0)?,
-                cells.parsed::<Reference>(1, "tags.reference")?,
-            ))
+            images.add(cells, |image, cells| {
+                image.tags.push(cells.parsed(1, "tags.reference")?);
+                Ok(())
+            })
         },
     )?;
-    for (id, tag) in tags {
-        at(&id, &mut |image| image.tags.push(tag.clone()));
-    }
-    let repo_digests = tx.rows(
-        &format!("SELECT image, repository, digest FROM repo_digests WHERE {which} ORDER BY repository, digest"),
+    tx.each(
+        &format!("SELECT image, repository, digest FROM repo_digests WHERE {of_one} ORDER BY repository, digest"),
         [only],
-        |cells| Ok((cells.text(0)?, repo_digest_of_cells(cells)?)),
+        |cells| {
+            images.add(cells, |image, cells| {
+                image.repo_digests.push(repo_digest_of_cells(cells)?);
+                Ok(())
+            })
+        },
     )?;
-    for (id, repo_digest) in repo_digests {
-        at(&id, &mut |image| {
-            image.repo_digests.push(repo_digest.clone());
-        });
-    }
-    let manifests = tx.rows(
-        &format!(
-            "SELECT image, digest FROM image_blobs WHERE role = 'manifest' AND {which} ORDER BY stored_us DESC, digest"
-        ),
+    tx.each(
+        &format!("SELECT image, count(*) FROM containers WHERE {of_one} GROUP BY image"),
         [only],
-        |cells| Ok((cells.text(0)?, cells.parsed::<Digest>(1, "image_blobs.digest")?)),
+        |cells| {
+            images.add(cells, |image, cells| {
+                image.containers = cells.size(1)?;
+                Ok(())
+            })
+        },
     )?;
-    for (id, manifest) in manifests {
-        at(&id, &mut |image| image.manifests.push(manifest.clone()));
+    Ok(images.images)
+}
+
+/// Images in their order, that get what other tables say of them.
+struct Details {
+    images: Vec<Image>,
+    /// Place of each by ID, sorted.
+    places: Vec<usize>,
+}
+
+impl Details {
+    fn of(images: Vec<Image>) -> Self {
+        let mut places: Vec<usize> = (0..images.len()).collect();
+        places.sort_unstable_by_key(|place| images[*place].id.digest().as_str());
+        Self { images, places }
     }
-    let containers = tx.rows(
-        &format!("SELECT image, count(*) FROM containers WHERE {which} GROUP BY image"),
-        [only],
-        |cells| Ok((cells.text(0)?, cells.size(1)?)),
-    )?;
-    for (id, count) in containers {
-        at(&id, &mut |image| image.containers = count);
+
+    /// Adds a row, whose first column is the image's ID, to that image.
+    fn add(
+        &mut self,
+        cells: &Cells<'_, '_>,
+        add: impl FnOnce(&mut Image, &Cells<'_, '_>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let id = cells.borrowed(0)?;
+        let by_id = |place: &usize| self.images[*place].id.digest().as_str().cmp(id);
+        let Ok(at) = self.places.binary_search_by(by_id) else {
+            return Ok(());
+        };
+        add(&mut self.images[self.places[at]], cells)
     }
-    Ok(images)
 }
 
 fn image_of_cells(cells: &Cells<'_, '_>) -> Result<Image, StoreError> {
-    let labels = cells.text(5)?;
+    let labels = cells.borrowed(5)?;
     Ok(Image {
         id: cells.parsed(0, "images.id")?,
         created: cells.time(1)?,
         os: cells.text(2)?,
         architecture: cells.text(3)?,
         variant: cells.maybe_text(4)?,
-        labels: serde_json::from_str(&labels).map_err(|_| StoreError::Record {
+        labels: serde_json::from_str(labels).map_err(|_| StoreError::Record {
             record: "images.labels",
-            value: labels,
+            value: labels.to_owned(),
         })?,
         content_bytes: cells.size(6)?,
         parent: cells.maybe_parsed(7, "images.parent")?,
         stored: cells.time(8)?.unwrap_or(Timestamp::UNIX_EPOCH),
         last_tagged: cells.time(9)?,
-        manifests: Vec::new(),
         tags: Vec::new(),
         repo_digests: Vec::new(),
         containers: 0,

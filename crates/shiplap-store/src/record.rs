@@ -66,8 +66,6 @@ pub struct Image {
     pub stored: Timestamp,
     /// When it was last given a tag.
     pub last_tagged: Option<Timestamp>,
-    /// Manifests that have this config, the newest first.
-    pub manifests: Vec<Digest>,
     /// Tags, sorted.
     pub tags: Vec<Reference>,
     /// Repository digests, sorted.

@@ -3,18 +3,23 @@
 //!
 //! Never knows what is listed: a verb gives rows and [`Columns`].
 
+use std::rc::Rc;
+
 use crate::template::{self, Template, Value};
 
-/// The columns of a list.
+/// The columns of a list of `T`.
 #[derive(Debug)]
-pub(crate) struct Columns {
+pub(crate) struct Columns<T: 'static> {
     /// What a row is called in errors.
     pub(crate) row: &'static str,
     /// The template of the table that is shown by default.
     pub(crate) table: &'static str,
-    /// Field and column name of everything a template may show.
-    pub(crate) names: &'static [(&'static str, &'static str)],
+    /// Everything a template may show, sorted by field as Docker's JSON has it.
+    pub(crate) all: &'static [Column<T>],
 }
+
+/// Field, column name, and what a row has there.
+pub(crate) type Column<T> = (&'static str, &'static str, fn(&T) -> String);
 
 /// The value of `--format`, taken apart.
 #[derive(Debug)]
@@ -25,7 +30,10 @@ pub(crate) struct Format {
 
 impl Format {
     /// Takes `--format` apart; without it, the columns' own table.
-    pub(crate) fn parse(format: Option<&str>, columns: &Columns) -> Result<Self, template::Error> {
+    pub(crate) fn parse<T>(
+        format: Option<&str>,
+        columns: &Columns<T>,
+    ) -> Result<Self, template::Error> {
         let (is_table, text) = match format.unwrap_or("table") {
             "json" => (false, "{{json .}}"),
             format => match format.strip_prefix("table") {
@@ -45,48 +53,35 @@ impl Format {
     }
 
     /// The list's text.
-    pub(crate) fn render(
+    pub(crate) fn render<T>(
         &self,
-        columns: &Columns,
-        rows: impl IntoIterator<Item = Row>,
+        columns: &Columns<T>,
+        rows: impl IntoIterator<Item = T>,
     ) -> Result<String, template::Error> {
+        let shown: Vec<(Rc<str>, fn(&T) -> String)> = columns
+            .all
+            .iter()
+            .filter(|(field, ..)| self.template.may_show(field))
+            .map(|(field, _, text)| ((*field).into(), *text))
+            .collect();
         let mut lines = String::new();
         for row in rows {
-            lines.push_str(&self.template.execute(&row.value(columns))?);
+            let fields = shown
+                .iter()
+                .map(|(field, text)| (Rc::clone(field), Value::from(text(&row))));
+            let record = Value::record(columns.row, fields);
+            lines.push_str(&self.template.execute(&record)?);
             lines.push('\n');
         }
         if !self.is_table {
             return Ok(lines);
         }
         let names = columns
-            .names
+            .all
             .iter()
-            .map(|(field, name)| (*field, (*name).to_owned()));
+            .map(|(field, name, _)| (*field, (*name).to_owned()));
         let header = self.template.header(&Value::string_map(names))?;
         Ok(align(&format!("{header}\n{lines}")))
-    }
-}
-
-/// The fields of one row, in any order.
-#[derive(Debug, Default)]
-pub(crate) struct Row(Vec<(&'static str, Value)>);
-
-impl Row {
-    /// A row of these fields.
-    pub(crate) fn new<const N: usize>(fields: [(&'static str, String); N]) -> Self {
-        Self(
-            fields
-                .into_iter()
-                .map(|(name, text)| (name, Value::from(text)))
-                .collect(),
-        )
-    }
-
-    fn value(self, columns: &Columns) -> Value {
-        let mut fields = self.0;
-        // Docker's JSON has them sorted.
-        fields.sort_by_key(|(name, _)| *name);
-        Value::record(columns.row, fields)
     }
 }
 

@@ -41,7 +41,13 @@ fn what_was_put_is_listed() {
         ["a:1", "b:latest"]
     );
     assert_eq!(image.repo_digests.len(), 1);
-    assert_eq!(image.manifests, [new.manifest_digest()]);
+    let manifest = new.manifest_digest();
+    let found = fixture.store.image_of_manifest(&manifest).unwrap();
+    assert_eq!(found.as_ref(), Some(&image.id));
+    assert_eq!(
+        fixture.store.image_manifests(&image.id).unwrap(),
+        [manifest]
+    );
     assert_eq!(
         (
             image.content_bytes,

@@ -10,10 +10,10 @@ use shiplap_ops::{
     usage::{self, Usage},
 };
 
-use super::list::ListFlags;
+use super::{images::Shown, list::ListFlags};
 use crate::{
     face::{Face, Failure, Session},
-    table::{Columns, Row},
+    table::Columns,
     words,
 };
 
@@ -27,30 +27,69 @@ pub(crate) struct Df {
     verbose: bool,
 }
 
-const COLUMNS: Columns = Columns {
+/// What one kind of thing takes.
+struct KindUsage {
+    kind: &'static str,
+    total: u64,
+    active: u64,
+    size_bytes: u64,
+    reclaimable_bytes: Option<u64>,
+}
+
+impl KindUsage {
+    fn reclaimable(&self) -> String {
+        let Some(bytes) = self.reclaimable_bytes else {
+            return String::new();
+        };
+        let text = units::human_size(bytes);
+        match u128::from(self.size_bytes) {
+            0 => text,
+            size => format!("{text} ({}%)", u128::from(bytes) * 100 / size),
+        }
+    }
+}
+
+const COLUMNS: Columns<KindUsage> = Columns {
     row: "disk usage",
     table: "{{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}",
-    names: &[
-        ("Active", "ACTIVE"),
-        ("Reclaimable", "RECLAIMABLE"),
-        ("Size", "SIZE"),
-        ("TotalCount", "TOTAL"),
-        ("Type", "TYPE"),
+    all: &[
+        ("Active", "ACTIVE", |row| row.active.to_string()),
+        ("Reclaimable", "RECLAIMABLE", KindUsage::reclaimable),
+        ("Size", "SIZE", |row| units::human_size(row.size_bytes)),
+        ("TotalCount", "TOTAL", |row| row.total.to_string()),
+        ("Type", "TYPE", |row| row.kind.to_owned()),
     ],
 };
 
-const IMAGE_COLUMNS: Columns = Columns {
+/// An image with what of it is its own.
+struct ShownUsage {
+    shown: Shown,
+    shared_bytes: u64,
+    unique_bytes: u64,
+}
+
+const IMAGE_COLUMNS: Columns<ShownUsage> = Columns {
     row: "image usage",
     table: "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}\t{{.SharedSize}}\t{{.UniqueSize}}\t{{.Containers}}",
-    names: &[
-        ("Containers", "CONTAINERS"),
-        ("CreatedSince", "CREATED"),
-        ("ID", "IMAGE ID"),
-        ("Repository", "REPOSITORY"),
-        ("SharedSize", "SHARED SIZE"),
-        ("Size", "SIZE"),
-        ("Tag", "TAG"),
-        ("UniqueSize", "UNIQUE SIZE"),
+    all: &[
+        ("Containers", "CONTAINERS", |row| {
+            row.shown.image.containers.to_string()
+        }),
+        ("CreatedSince", "CREATED", |row| {
+            words::since(row.shown.created(), row.shown.now)
+        }),
+        ("ID", "IMAGE ID", |row| row.shown.id()),
+        ("Repository", "REPOSITORY", |row| row.shown.repository()),
+        ("SharedSize", "SHARED SIZE", |row| {
+            words::size(row.shared_bytes)
+        }),
+        ("Size", "SIZE", |row| {
+            words::size(row.shown.image.content_bytes)
+        }),
+        ("Tag", "TAG", |row| row.shown.tag()),
+        ("UniqueSize", "UNIQUE SIZE", |row| {
+            words::size(row.unique_bytes)
+        }),
     ],
 };
 
@@ -80,26 +119,15 @@ impl Df {
         let now = Timestamp::now();
         let rows = images.into_iter().map(|image| {
             let size = sizes.get(&image.id);
-            let none = || "<none>".to_owned();
-            let created = image
-                .created_secs
-                .and_then(|second| Timestamp::from_second(second).ok());
-            Row::new([
-                ("Containers", image.containers.to_string()),
-                ("CreatedSince", words::since(created, now)),
-                ("ID", words::id(&image.id.to_string(), false)),
-                ("Repository", image.repository.unwrap_or_else(none)),
-                (
-                    "SharedSize",
-                    words::size(size.map_or(0, |size| size.shared_bytes)),
-                ),
-                ("Size", words::size(image.content_bytes)),
-                ("Tag", image.tag.unwrap_or_else(none)),
-                (
-                    "UniqueSize",
-                    words::size(size.map_or(0, |size| size.unique_bytes)),
-                ),
-            ])
+            ShownUsage {
+                shared_bytes: size.map_or(0, |size| size.shared_bytes),
+                unique_bytes: size.map_or(0, |size| size.unique_bytes),
+                shown: Shown {
+                    image,
+                    whole: false,
+                    now,
+                },
+            }
         });
         if !self.list.is_chosen() {
             face.output.line("Images space usage:\n")?;
@@ -108,56 +136,34 @@ impl Df {
     }
 }
 
-fn rows(usage: &Usage) -> [Row; 3] {
-    let row = |kind: &str, total: u64, active: u64, size: u64, reclaimable: Option<u64>| {
-        let share = |bytes: u64| match u128::from(size) {
-            0 => units::human_size(bytes),
-            size => format!(
-                "{} ({}%)",
-                units::human_size(bytes),
-                u128::from(bytes) * 100 / size
-            ),
-        };
-        Row::new([
-            ("Active", active.to_string()),
-            ("Reclaimable", reclaimable.map_or_else(String::new, share)),
-            ("Size", units::human_size(size)),
-            ("TotalCount", total.to_string()),
-            ("Type", kind.to_owned()),
-        ])
-    };
-    let images = u64::try_from(usage.images.len()).unwrap_or(u64::MAX);
-    let active = usage
-        .images
-        .iter()
-        .filter(|image| image.containers > 0)
-        .count();
-    let active = u64::try_from(active).unwrap_or(u64::MAX);
+fn rows(usage: &Usage) -> [KindUsage; 3] {
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    let used = usage.images.iter().filter(|image| image.containers > 0);
     let derived = usage
         .index_bytes
         .saturating_add(usage.tree_bytes)
         .saturating_add(usage.staging_bytes);
     [
-        row(
-            "Images",
-            images,
-            active,
-            usage.content_bytes,
-            Some(usage.reclaimable_bytes),
-        ),
-        row(
-            "Containers",
-            usage.containers,
-            0,
-            usage.container_bytes,
-            None,
-        ),
-        row(
-            "Derived files",
-            usage.layers,
-            usage.layers,
-            derived,
-            Some(usage.staging_bytes),
-        ),
+        KindUsage {
+            kind: "Images",
+            total: count(usage.images.len()),
+            active: count(used.count()),
+            size_bytes: usage.content_bytes,
+            reclaimable_bytes: Some(usage.reclaimable_bytes),
+        },
+        KindUsage {
+            kind: "Containers",
+            total: usage.containers,
+            active: 0,
+            size_bytes: usage.container_bytes,
+            reclaimable_bytes: None,
+        },
+        KindUsage {
+            kind: "Derived files",
+            total: usage.layers,
+            active: usage.layers,
+            size_bytes: derived,
+            reclaimable_bytes: Some(usage.staging_bytes),
+        },
     ]
 }

@@ -9,24 +9,39 @@ use shiplap_ops::files::{self, CopyTo, ListedFile};
 use super::list::ListFlags;
 use crate::{
     face::{self, Face, Failure},
-    table::{Columns, Row},
+    table::Columns,
     words,
 };
 
-const COLUMNS: Columns = Columns {
+const COLUMNS: Columns<ListedFile> = Columns {
     row: "file",
     table: "{{.Mode}}\t{{.Owner}}\t{{.Size}}\t{{.ModifiedAt}}\t{{.Path}}{{if .Target}} -> {{.Target}}{{end}}",
-    names: &[
-        ("Layer", "LAYER"),
-        ("Links", "LINKS"),
-        ("Mode", "MODE"),
-        ("ModifiedAt", "MODIFIED"),
-        ("Owner", "OWNER"),
-        ("Path", "PATH"),
-        ("Size", "SIZE"),
-        ("Target", ""),
+    all: &[
+        ("Layer", "LAYER", |file| match &file.layer {
+            Some(layer) => words::id(layer.digest().as_str(), false),
+            None => String::new(),
+        }),
+        ("Links", "LINKS", |file| file.links.to_string()),
+        ("Mode", "MODE", |file| file.mode.clone()),
+        ("ModifiedAt", "MODIFIED", modified),
+        ("Owner", "OWNER", |file| {
+            format!("{}:{}", file.uid, file.gid)
+        }),
+        ("Path", "PATH", |file| file.path.clone()),
+        ("Size", "SIZE", |file| match file.device {
+            Some((major, minor)) => format!("{major}, {minor}"),
+            None => file.size_bytes.to_string(),
+        }),
+        ("Target", "", |file| file.target.clone().unwrap_or_default()),
     ],
 };
+
+fn modified(file: &ListedFile) -> String {
+    let time = Timestamp::from_second(file.mtime_secs).ok();
+    time.map_or_else(String::new, |time| {
+        time.strftime("%Y-%m-%d %H:%M:%S").to_string()
+    })
+}
 
 /// Lists files of an image.
 pub(crate) fn list(
@@ -38,32 +53,7 @@ pub(crate) fn list(
 ) -> Result<(), Failure> {
     let session = face.session(true)?;
     let files = files::list(&session.context, image, path, recursive)?;
-    flags.print(face, &COLUMNS, None, files.into_iter().map(row))
-}
-
-fn row(file: ListedFile) -> Row {
-    let size = match file.device {
-        Some((major, minor)) => format!("{major}, {minor}"),
-        None => file.size_bytes.to_string(),
-    };
-    let modified = Timestamp::from_second(file.mtime_secs).ok();
-    let modified = modified.map_or_else(String::new, |time| {
-        time.strftime("%Y-%m-%d %H:%M:%S").to_string()
-    });
-    Row::new([
-        (
-            "Layer",
-            file.layer
-                .map_or_else(String::new, |layer| words::id(&layer.to_string(), false)),
-        ),
-        ("Links", file.links.to_string()),
-        ("Mode", file.mode),
-        ("ModifiedAt", modified),
-        ("Owner", format!("{}:{}", file.uid, file.gid)),
-        ("Path", file.path),
-        ("Size", size),
-        ("Target", file.target.unwrap_or_default()),
-    ])
+    flags.print(face, &COLUMNS, None, files)
 }
 
 /// Print a file of an image

@@ -7,7 +7,7 @@ use shiplap_ops::history::{self, HistoryStep, StepId};
 use super::list::ListFlags;
 use crate::{
     face::{Face, Failure},
-    table::{Columns, Row},
+    table::Columns,
     words,
 };
 
@@ -41,16 +41,61 @@ pub(crate) struct History {
     image: String,
 }
 
-const COLUMNS: Columns = Columns {
+/// A step as it is to be shown.
+struct Shown {
+    step: HistoryStep,
+    whole: bool,
+    human: bool,
+    now: Timestamp,
+}
+
+impl Shown {
+    fn created(&self) -> Option<Timestamp> {
+        self.step.created.as_deref()?.parse().ok()
+    }
+
+    fn command(&self) -> String {
+        let command = self.step.created_by.replace('\t', " ");
+        if self.whole {
+            return command;
+        }
+        words::ellipsis(&command, COMMAND_WIDTH)
+    }
+
+    fn id(&self) -> String {
+        let digest = match &self.step.id {
+            Some(StepId::Image(id)) => id.digest(),
+            Some(StepId::Layer(diff_id)) => diff_id.digest(),
+            None => return "<missing>".into(),
+        };
+        words::id(digest.as_str(), self.whole)
+    }
+
+    fn size(&self) -> String {
+        if self.human {
+            words::size(self.step.size_bytes)
+        } else {
+            self.step.size_bytes.to_string()
+        }
+    }
+}
+
+const COLUMNS: Columns<Shown> = Columns {
     row: "history step",
     table: "{{.ID}}\t{{if .CreatedSince}}{{.CreatedSince}}{{else}}N/A{{end}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}",
-    names: &[
-        ("Comment", "COMMENT"),
-        ("CreatedAt", "CREATED AT"),
-        ("CreatedBy", "CREATED BY"),
-        ("CreatedSince", "CREATED"),
-        ("ID", "IMAGE"),
-        ("Size", "SIZE"),
+    all: &[
+        ("Comment", "COMMENT", |row| row.step.comment.clone()),
+        ("CreatedAt", "CREATED AT", |row| {
+            row.created().map_or_else(String::new, |time| {
+                time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+            })
+        }),
+        ("CreatedBy", "CREATED BY", Shown::command),
+        ("CreatedSince", "CREATED", |row| {
+            words::since(row.created(), row.now)
+        }),
+        ("ID", "IMAGE", Shown::id),
+        ("Size", "SIZE", Shown::size),
     ],
 };
 
@@ -68,44 +113,12 @@ impl History {
             (false, true) => None,
         };
         let now = Timestamp::now();
-        let rows = steps.into_iter().map(|step| self.row(&step, now));
+        let rows = steps.into_iter().map(|step| Shown {
+            step,
+            whole: self.no_trunc,
+            human: self.human,
+            now,
+        });
         self.list.print(face, &COLUMNS, default, rows)
-    }
-
-    fn row(&self, step: &HistoryStep, now: Timestamp) -> Row {
-        let created: Option<Timestamp> = step.created.as_deref().and_then(|time| time.parse().ok());
-        let command = step.created_by.replace('\t', " ");
-        let id = match &step.id {
-            Some(StepId::Image(id)) => words::id(&id.to_string(), self.no_trunc),
-            Some(StepId::Layer(diff_id)) => words::id(&diff_id.to_string(), self.no_trunc),
-            None => "<missing>".into(),
-        };
-        Row::new([
-            ("Comment", step.comment.clone()),
-            (
-                "CreatedAt",
-                created.map_or_else(String::new, |time| {
-                    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-                }),
-            ),
-            (
-                "CreatedBy",
-                if self.no_trunc {
-                    command
-                } else {
-                    words::ellipsis(&command, COMMAND_WIDTH)
-                },
-            ),
-            ("CreatedSince", words::since(created, now)),
-            ("ID", id),
-            (
-                "Size",
-                if self.human {
-                    words::size(step.size_bytes)
-                } else {
-                    step.size_bytes.to_string()
-                },
-            ),
-        ])
     }
 }

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
+use shiplap_model::Digest;
 use shiplap_ops::list::{self, ListOptions, ListOrder, ListedImage};
 
 use super::{files, list::ListFlags};
 use crate::{
     face::{self, Face, Failure},
-    table::{Columns, Row},
+    table::Columns,
     words,
 };
 
@@ -70,24 +71,60 @@ enum Sort {
     Name,
 }
 
-const NAMES: &[(&str, &str)] = &[
-    ("Containers", "CONTAINERS"),
-    ("CreatedAt", "CREATED AT"),
-    ("CreatedSince", "CREATED"),
-    ("Digest", "DIGEST"),
-    ("ID", "IMAGE ID"),
-    ("Repository", "REPOSITORY"),
-    ("SharedSize", "SHARED SIZE"),
-    ("Size", "SIZE"),
-    ("Tag", "TAG"),
-    ("UniqueSize", "UNIQUE SIZE"),
-    ("VirtualSize", "SIZE"),
-];
+/// An image as it is to be shown.
+pub(crate) struct Shown {
+    pub(crate) image: ListedImage,
+    /// Show the whole ID.
+    pub(crate) whole: bool,
+    pub(crate) now: Timestamp,
+}
 
-const COLUMNS: Columns = Columns {
+impl Shown {
+    pub(crate) fn created(&self) -> Option<Timestamp> {
+        Timestamp::from_second(self.image.created_secs?).ok()
+    }
+
+    pub(crate) fn id(&self) -> String {
+        words::id(self.image.id.digest().as_str(), self.whole)
+    }
+
+    pub(crate) fn repository(&self) -> String {
+        or_none(self.image.repository.as_deref())
+    }
+
+    pub(crate) fn tag(&self) -> String {
+        or_none(self.image.tag.as_deref())
+    }
+}
+
+fn or_none(text: Option<&str>) -> String {
+    text.unwrap_or("<none>").to_owned()
+}
+
+const COLUMNS: Columns<Shown> = Columns {
     row: "image",
     table: "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{if .CreatedSince}}{{.CreatedSince}}{{else}}N/A{{end}}\t{{.Size}}",
-    names: NAMES,
+    all: &[
+        ("Containers", "CONTAINERS", |row| {
+            row.image.containers.to_string()
+        }),
+        ("CreatedAt", "CREATED AT", |row| words::at(row.created())),
+        ("CreatedSince", "CREATED", |row| {
+            words::since(row.created(), row.now)
+        }),
+        ("Digest", "DIGEST", |row| {
+            or_none(row.image.digest.as_ref().map(Digest::as_str))
+        }),
+        ("ID", "IMAGE ID", Shown::id),
+        ("Repository", "REPOSITORY", Shown::repository),
+        ("SharedSize", "SHARED SIZE", |_| "N/A".into()),
+        ("Size", "SIZE", |row| words::size(row.image.content_bytes)),
+        ("Tag", "TAG", Shown::tag),
+        ("UniqueSize", "UNIQUE SIZE", |_| "N/A".into()),
+        ("VirtualSize", "SIZE", |row| {
+            words::size(row.image.content_bytes)
+        }),
+    ],
 };
 
 const DIGEST_TABLE: &str = "table {{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{if .CreatedSince}}{{.CreatedSince}}{{else}}N/A{{end}}\t{{.Size}}";
@@ -130,34 +167,11 @@ impl ImagesFlags {
             (false, false) => None,
         };
         let now = Timestamp::now();
-        let rows = images
-            .into_iter()
-            .map(|image| row(image, self.no_trunc, now));
+        let rows = images.into_iter().map(|image| Shown {
+            image,
+            whole: self.no_trunc,
+            now,
+        });
         self.list.print(face, &COLUMNS, default, rows)
     }
-}
-
-/// An image in the columns that Docker has.
-pub(crate) fn row(image: ListedImage, whole: bool, now: Timestamp) -> Row {
-    let none = || "<none>".to_owned();
-    let created = image
-        .created_secs
-        .and_then(|second| Timestamp::from_second(second).ok());
-    let size = words::size(image.content_bytes);
-    Row::new([
-        ("Containers", image.containers.to_string()),
-        ("CreatedAt", words::at(created)),
-        ("CreatedSince", words::since(created, now)),
-        (
-            "Digest",
-            image.digest.map_or_else(none, |digest| digest.to_string()),
-        ),
-        ("ID", words::id(&image.id.to_string(), whole)),
-        ("Repository", image.repository.unwrap_or_else(none)),
-        ("SharedSize", "N/A".into()),
-        ("Size", size.clone()),
-        ("Tag", image.tag.unwrap_or_else(none)),
-        ("UniqueSize", "N/A".into()),
-        ("VirtualSize", size),
-    ])
 }

@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::{
     face::{Face, Failure},
-    table::{Columns, Format, Row},
+    table::{Columns, Format},
 };
 
 /// Flags of every list.
@@ -32,12 +32,12 @@ impl ListFlags {
     }
 
     /// Prints the list; `default` is the format if none was chosen.
-    pub(crate) fn print(
+    pub(crate) fn print<T>(
         &self,
         face: &Face,
-        columns: &Columns,
+        columns: &Columns<T>,
         default: Option<&str>,
-        rows: impl IntoIterator<Item = Row>,
+        rows: impl IntoIterator<Item = T>,
     ) -> Result<(), Failure> {
         let chosen = if self.json {
             Some("json")

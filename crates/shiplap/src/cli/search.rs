@@ -6,7 +6,7 @@ use shiplap_ops::search::{self, SearchOptions, SearchResult};
 use super::list::ListFlags;
 use crate::{
     face::{self, Face, Failure},
-    table::{Columns, Row},
+    table::Columns,
     words,
 };
 
@@ -29,15 +29,43 @@ pub(crate) struct Search {
     term: String,
 }
 
-const COLUMNS: Columns = Columns {
+/// A result as it is to be shown.
+struct Shown {
+    result: SearchResult,
+    whole: bool,
+}
+
+impl Shown {
+    fn description(&self) -> String {
+        let description = self.result.description.replace(['\n', '\r', '\t'], " ");
+        if self.whole {
+            return description;
+        }
+        words::ellipsis(&description, DESCRIPTION_WIDTH)
+    }
+}
+
+fn mark(is_so: bool) -> String {
+    if is_so {
+        "[OK]".to_owned()
+    } else {
+        String::new()
+    }
+}
+
+const COLUMNS: Columns<Shown> = Columns {
     row: "search result",
     table: "{{.Name}}\t{{.Description}}\t{{.StarCount}}\t{{.IsOfficial}}",
-    names: &[
-        ("Description", "DESCRIPTION"),
-        ("IsAutomated", "AUTOMATED"),
-        ("IsOfficial", "OFFICIAL"),
-        ("Name", "NAME"),
-        ("StarCount", "STARS"),
+    all: &[
+        ("Description", "DESCRIPTION", Shown::description),
+        ("IsAutomated", "AUTOMATED", |row| {
+            mark(row.result.is_automated)
+        }),
+        ("IsOfficial", "OFFICIAL", |row| mark(row.result.is_official)),
+        ("Name", "NAME", |row| row.result.name.clone()),
+        ("StarCount", "STARS", |row| {
+            row.result.star_count.to_string()
+        }),
     ],
 };
 
@@ -53,32 +81,8 @@ impl Search {
         };
         let session = face.session(true)?;
         let results = search::search(&session.context, &options)?;
-        let rows = results.into_iter().map(|result| row(result, self.no_trunc));
+        let whole = self.no_trunc;
+        let rows = results.into_iter().map(|result| Shown { result, whole });
         self.list.print(face, &COLUMNS, None, rows)
     }
-}
-
-fn row(result: SearchResult, whole: bool) -> Row {
-    let mark = |is_so: bool| {
-        if is_so {
-            "[OK]".to_owned()
-        } else {
-            String::new()
-        }
-    };
-    let description = result.description.replace(['\n', '\r', '\t'], " ");
-    Row::new([
-        (
-            "Description",
-            if whole {
-                description
-            } else {
-                words::ellipsis(&description, DESCRIPTION_WIDTH)
-            },
-        ),
-        ("IsAutomated", mark(result.is_automated)),
-        ("IsOfficial", mark(result.is_official)),
-        ("Name", result.name),
-        ("StarCount", result.star_count.to_string()),
-    ])
 }

@@ -2,13 +2,13 @@
 
 use clap::Args;
 use jiff::Timestamp;
-use shiplap_model::Reference;
+use shiplap_model::{Digest, ImageId, Reference};
 use shiplap_ops::tags::{self, ListedTag, TagsOptions};
 
 use super::list::ListFlags;
 use crate::{
     face::{Face, Failure},
-    table::{Columns, Row},
+    table::Columns,
     words,
 };
 
@@ -31,17 +31,48 @@ pub(crate) struct Tags {
     repository: String,
 }
 
-const COLUMNS: Columns = Columns {
+/// A tag as it is to be shown.
+struct Shown {
+    tag: ListedTag,
+    whole: bool,
+    now: Timestamp,
+}
+
+impl Shown {
+    fn created(&self) -> Option<Timestamp> {
+        self.tag.created.as_deref()?.parse().ok()
+    }
+
+    fn short(&self, digest: Option<&Digest>) -> String {
+        digest.map_or_else(String::new, |digest| words::id(digest.as_str(), self.whole))
+    }
+
+    fn platforms(&self) -> String {
+        let platforms = self.tag.platforms.join(",");
+        if self.whole {
+            return platforms;
+        }
+        words::ellipsis(&platforms, PLATFORMS_WIDTH)
+    }
+}
+
+const COLUMNS: Columns<Shown> = Columns {
     row: "tag",
     table: "{{.Tag}}\t{{.CreatedSince}}\t{{.Size}}\t{{.Platforms}}\t{{.Digest}}\t{{.Here}}",
-    names: &[
-        ("CreatedAt", "CREATED AT"),
-        ("CreatedSince", "CREATED"),
-        ("Digest", "DIGEST"),
-        ("Here", "HERE"),
-        ("Platforms", "PLATFORMS"),
-        ("Size", "SIZE"),
-        ("Tag", "TAG"),
+    all: &[
+        ("CreatedAt", "CREATED AT", |row| words::at(row.created())),
+        ("CreatedSince", "CREATED", |row| {
+            words::since(row.created(), row.now)
+        }),
+        ("Digest", "DIGEST", |row| row.short(row.tag.digest.as_ref())),
+        ("Here", "HERE", |row| {
+            row.short(row.tag.here.as_ref().map(ImageId::digest))
+        }),
+        ("Platforms", "PLATFORMS", Shown::platforms),
+        ("Size", "SIZE", |row| {
+            row.tag.size_bytes.map_or_else(String::new, words::size)
+        }),
+        ("Tag", "TAG", |row| row.tag.tag.clone()),
     ],
 };
 
@@ -59,7 +90,8 @@ impl Tags {
         let shown = tags.len();
         let now = Timestamp::now();
         let default = self.quiet.then_some("{{.Tag}}");
-        let rows = tags.into_iter().map(|tag| row(tag, self.no_trunc, now));
+        let whole = self.no_trunc;
+        let rows = tags.into_iter().map(|tag| Shown { tag, whole, now });
         self.list.print(face, &COLUMNS, default, rows)?;
         if shown < count {
             face.output.talk(&format!(
@@ -68,34 +100,4 @@ impl Tags {
         }
         Ok(())
     }
-}
-
-fn row(tag: ListedTag, whole: bool, now: Timestamp) -> Row {
-    let created: Option<Timestamp> = tag.created.as_deref().and_then(|time| time.parse().ok());
-    let platforms = tag.platforms.join(",");
-    let short = |text: String| words::id(&text, whole);
-    Row::new([
-        ("CreatedAt", words::at(created)),
-        ("CreatedSince", words::since(created, now)),
-        (
-            "Digest",
-            tag.digest
-                .map_or_else(String::new, |digest| short(digest.to_string())),
-        ),
-        (
-            "Here",
-            tag.here
-                .map_or_else(String::new, |id| short(id.to_string())),
-        ),
-        (
-            "Platforms",
-            if whole {
-                platforms
-            } else {
-                words::ellipsis(&platforms, PLATFORMS_WIDTH)
-            },
-        ),
-        ("Size", tag.size_bytes.map_or_else(String::new, words::size)),
-        ("Tag", tag.tag),
-    ])
 }

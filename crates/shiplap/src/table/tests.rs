@@ -36,16 +36,17 @@ fn aligns_as_tabwriter_does() {
     );
 }
 
-const COLUMNS: Columns = Columns {
+const COLUMNS: Columns<(&str, u8)> = Columns {
     row: "thing",
     table: "table-less {{.Name}}\\t{{.Size}}",
-    names: &[("Name", "NAME"), ("Size", "SIZE")],
+    all: &[
+        ("Name", "NAME", |row| row.0.to_owned()),
+        ("Size", "SIZE", |row| format!("{}B", row.1)),
+    ],
 };
 
 fn rendered(format: Option<&str>, count: usize) -> Result<String, template::Error> {
     let rows = ["first", "second"].into_iter().take(count).zip(1..);
-    let rows = rows
-        .map(|(name, size)| Row::new([("Size", format!("{size}B")), ("Name", name.to_owned())]));
     Format::parse(format, &COLUMNS)?.render(&COLUMNS, rows)
 }
 
@@ -71,6 +72,8 @@ fn formats_as_docker_does() {
     check(Some("{{.Name}}"), 0, "");
     check(Some("json"), 1, "{\"Name\":\"first\",\"Size\":\"1B\"}\n");
     check(Some("{{json .}}"), 0, "");
+    check(Some("{{len .}}{{$.Name}}"), 0, "");
+    check(Some("{{with .}}{{.Size}}{{end}}{{$.Name}}"), 1, "1Bfirst\n");
     check(Some(r#"{{json .Name}}"#), 1, "\"first\"\n");
 }
 

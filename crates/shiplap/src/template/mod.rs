@@ -48,6 +48,18 @@ impl Template {
         })
     }
 
+    /// Whether the text may depend on this field of its data; `true` where only running it would
+    /// tell.
+    pub(crate) fn may_show(&self, field: &str) -> bool {
+        // A dot that no name follows is the data as a whole, as `$` is.
+        let is_whole = |(at, _): (usize, &str)| {
+            !self.text[at + 1..].starts_with(|c: char| c.is_alphabetic() || c == '_')
+        };
+        self.text.contains(field)
+            || self.text.contains('$')
+            || self.text.match_indices('.').any(is_whole)
+    }
+
     /// The template's text for `data`.
     pub(crate) fn execute(&self, data: &Value) -> Result<String, Error> {
         self.run(data, exec::Mode::default())
