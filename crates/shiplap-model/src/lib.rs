@@ -9,6 +9,7 @@
 pub mod change;
 pub mod config;
 pub mod conformance;
+pub mod container;
 pub mod descriptor;
 pub mod digest;
 pub mod distribution;
