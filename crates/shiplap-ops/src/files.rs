@@ -275,19 +275,48 @@ fn copy_to_path(
             .to_vec();
         (parent.unwrap_or(Path::new(".")).to_owned(), name)
     };
+    place(context, open, found, &name, &directory, Rights::Caller)
+}
+
+/// Fills the empty directory `directory` with what the image has in its directory `path`, owners
+/// and all; with nothing if there is no such directory.
+pub(crate) fn fill(
+    context: &Context,
+    open: &OpenImage,
+    path: &[u8],
+    directory: &Path,
+) -> Result<(), FilesError> {
+    match open.stack.resolve(path, true) {
+        Ok(found) if found.is_directory() => {
+            place(context, open, found, b"", directory, Rights::Full)
+        }
+        Ok(_) | Err(StackError::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Puts an entry of the image and all below it into `directory`, called `name`.
+fn place(
+    context: &Context,
+    open: &OpenImage,
+    found: Found,
+    name: &[u8],
+    directory: &Path,
+    rights: Rights,
+) -> Result<(), FilesError> {
     let failed = |action| {
-        let path = directory.clone();
+        let path = directory.to_owned();
         move |source| FilesError::Destination {
             action,
             path,
             source,
         }
     };
-    fs::metadata(&directory).map_err(failed("open"))?;
-    let root = Root::open(&directory).map_err(|errno| failed("open")(errno.into()))?;
+    fs::metadata(directory).map_err(failed("open"))?;
+    let root = Root::open(directory).map_err(|errno| failed("open")(errno.into()))?;
     let lease = context.store()?.lease()?;
     let (tar, index) = (lease.file()?, lease.file()?);
-    take_out(open, found, &name, &mut BufWriter::new(tar.file()))?;
+    take_out(open, found, name, &mut BufWriter::new(tar.file()))?;
     let made = |error: ingest::IngestError| failed("prepare the copy to")(io::Error::other(error));
     ingest::reindex(tar.file(), index.file()).map_err(made)?;
     let reopened = fs::File::open(index.path()).map_err(failed("prepare the copy to"))?;
@@ -295,12 +324,12 @@ fn copy_to_path(
         .map_err(|error| failed("prepare the copy to")(io::Error::other(error)))?;
     let options = Options {
         form: Form::Applied,
-        rights: Rights::Caller,
+        rights,
     };
     unpack::unpack(&index, tar.file(), &root, options)
         .map(drop)
         .map_err(|source| FilesError::Unpack {
-            path: directory.clone(),
+            path: directory.to_owned(),
             source,
         })
 }

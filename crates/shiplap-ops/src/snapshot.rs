@@ -17,7 +17,7 @@ use shiplap_layer::tar::{BLOCK_BYTES, Writer};
 use shiplap_layer::unpack::{self, Form, Marks, Rights, UnpackError};
 use shiplap_layer::{export, ingest};
 use shiplap_model::{DiffId, ImageId};
-use shiplap_run::mounts::{self, LayerSource, MemoryLayer, MountError, Mounted};
+use shiplap_run::mounts::{self, LayerSource, MemoryLayer, MountError, Mounted, Writable};
 use shiplap_store::{LayerRecord, Lease, ResolveError, Store, StoreError};
 
 use crate::context::Context;
@@ -166,6 +166,19 @@ fn open_index(store: &Store, diff_id: &DiffId) -> Result<LayerIndex, SnapshotErr
 /// # Errors
 /// [`SnapshotError`]; nothing stays mounted.
 pub fn mount(context: &Context, name: &str, target: &Path) -> Result<ImageId, SnapshotError> {
+    let image = open(context, name)?;
+    mount_open(context, &image, None, name, target)?;
+    Ok(image.id)
+}
+
+/// Mounts an image at `target`, where changes to it go to `writable`, if anywhere.
+pub(crate) fn mount_open(
+    context: &Context,
+    image: &OpenImage,
+    writable: Option<Writable<'_>>,
+    name: &str,
+    target: &Path,
+) -> Result<(), SnapshotError> {
     if !rustix::process::geteuid().is_root() {
         return Err(SnapshotError::NotRoot {
             image: name.to_owned(),
@@ -173,16 +186,22 @@ pub fn mount(context: &Context, name: &str, target: &Path) -> Result<ImageId, Sn
     }
     let store = context.store()?;
     let lease = store.lease()?;
-    let image = open(context, name)?;
     let backend = chosen_backend(context, &lease)?.0;
     let mut sources = Vec::new();
     for layer in store.image_layers(&image.id)? {
         sources.push(layer_source(&lease, &layer, backend)?);
     }
-    let corrections = correct(&lease, &image)?;
+    let corrections = correct(&lease, image)?;
     let scratch = lease.directory()?;
-    mounts::mount_stack(&sources, corrections, name, target, scratch.path())?;
-    Ok(image.id)
+    mounts::mount_stack(
+        &sources,
+        corrections,
+        writable,
+        name,
+        target,
+        scratch.path(),
+    )?;
+    Ok(())
 }
 
 /// Ends a mount made by [`mount`].

@@ -1,8 +1,15 @@
-//! What the kernel does for images: mounts.
+//! What the kernel does for images and containers: mounts, namespaces, terminals, and the OCI
+//! runtime that is called for the rest.
 //!
 //! This crate never knows what an image is or where a store keeps things: callers hand it paths
-//! of a layer's index and tar, or of an unpacked tree. No mount is made visible before it is
-//! complete, and none is left behind by a failure.
-#![forbid(unsafe_code)]
+//! and plain facts. No mount is made visible before it is complete, and none is left behind by a
+//! failure.
+#![deny(unsafe_code)]
 
+pub mod attach;
+pub mod console;
+pub mod log;
 pub mod mounts;
+pub mod namespaces;
+mod sys;
+pub mod users;

@@ -1,4 +1,4 @@
-//! Read-only mounts of layers, and of stacks of layers.
+//! Mounts of layers, and of stacks of layers, with a writable layer on top or without.
 //!
 //! Each layer is mounted detached (in no directory), overlayfs stacks the detached mounts, and
 //! only the finished stack is attached where the caller wants it. The stack keeps its layers
@@ -142,8 +142,19 @@ impl MemoryLayer {
     }
 }
 
-/// Mounts `layers`, base first, and `top` over them, read-only (no devices, no setuid) at the
-/// directory `target`.
+/// Where changes to a stack go.
+#[derive(Debug, Clone, Copy)]
+pub struct Writable<'a> {
+    /// Directory that gets the changes, in overlayfs' form.
+    pub upper: &'a Path,
+    /// Directory of the same file system that overlayfs works in.
+    pub work: &'a Path,
+    /// Marks are `user.overlay.` attributes, as within a user namespace.
+    pub user_marks: bool,
+}
+
+/// Mounts `layers`, base first, and `top` over them at the directory `target`: read-only (no
+/// devices, no setuid), or as the root of a container if it is writable.
 /// `name` is shown in the list of mounts. `scratch` is an existing private directory for
 /// kernels that need one; it is empty again afterwards.
 ///
@@ -152,6 +163,7 @@ impl MemoryLayer {
 pub fn mount_stack(
     layers: &[LayerSource],
     top: Option<MemoryLayer>,
+    writable: Option<Writable<'_>>,
     name: &str,
     target: &Path,
     scratch: &Path,
@@ -168,8 +180,15 @@ pub fn mount_stack(
         // Overlayfs wants two.
         lowers.push(tmpfs(attributes()).map_err(stack_error)?);
     }
-    let stack = match overlay_of_detached(&lowers, name) {
-        Err(Errno::INVAL | Errno::NOSYS) => overlay_of_attached(lowers, name, scratch),
+    let context = || overlay_context(name, writable);
+    let attributes = match writable {
+        Some(_) => MountAttrFlags::empty(),
+        None => attributes(),
+    };
+    let stack = match overlay_of_detached(&lowers, context, attributes) {
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            overlay_of_attached(lowers, context, attributes, scratch)
+        }
         result => result,
     }
     .map_err(stack_error)?;
@@ -286,7 +305,7 @@ fn erofs(index: &Path, tars: &[PathBuf]) -> Result<OwnedFd, Errno> {
     for tar in tars {
         fsconfig_set_string(context.as_fd(), "device", tar)?;
     }
-    finish(context.as_fd())
+    finish(context.as_fd(), attributes())
 }
 
 /// An empty file system in memory, attached nowhere.
@@ -297,29 +316,51 @@ fn tmpfs(attributes: MountAttrFlags) -> Result<OwnedFd, Errno> {
     fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }
 
-fn finish(context: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+fn finish(context: BorrowedFd<'_>, attributes: MountAttrFlags) -> Result<OwnedFd, Errno> {
     fsconfig_create(context)?;
-    fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, attributes())
+    fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }
 
-fn overlay_context(name: &str) -> Result<OwnedFd, Errno> {
+fn overlay_context(name: &str, writable: Option<Writable<'_>>) -> Result<OwnedFd, Errno> {
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    fsconfig_set_string(context.as_fd(), "source", format!("{SOURCE_PREFIX}{name}"))?;
-    fsconfig_set_flag(context.as_fd(), "ro")?;
+    let set = |key, value: &str| fsconfig_set_string(context.as_fd(), key, value);
+    set("source", &format!("{SOURCE_PREFIX}{name}"))?;
+    let Some(writable) = writable else {
+        fsconfig_set_flag(context.as_fd(), "ro")?;
+        return Ok(context);
+    };
+    fsconfig_set_string(context.as_fd(), "upperdir", writable.upper)?;
+    fsconfig_set_string(context.as_fd(), "workdir", writable.work)?;
+    if writable.user_marks {
+        fsconfig_set_flag(context.as_fd(), "userxattr")?;
+    } else {
+        // The upper directory must hold each change whole, whatever this kernel's defaults are.
+        set("redirect_dir", "off")?;
+        set("metacopy", "off")?;
+    }
     Ok(context)
 }
 
 /// Stacks mounts that are attached nowhere, top first.
-fn overlay_of_detached(lowers: &[OwnedFd], name: &str) -> Result<OwnedFd, Errno> {
-    let context = overlay_context(name)?;
+fn overlay_of_detached(
+    lowers: &[OwnedFd],
+    context: impl Fn() -> Result<OwnedFd, Errno>,
+    attributes: MountAttrFlags,
+) -> Result<OwnedFd, Errno> {
+    let context = context()?;
     for lower in lowers {
         fsconfig_set_fd(context.as_fd(), "lowerdir+", lower)?;
     }
-    finish(context.as_fd())
+    finish(context.as_fd(), attributes)
 }
 
 /// Stacks mounts, top first, by attaching each below `scratch` for the moment.
-fn overlay_of_attached(lowers: Vec<OwnedFd>, name: &str, scratch: &Path) -> Result<OwnedFd, Errno> {
+fn overlay_of_attached(
+    lowers: Vec<OwnedFd>,
+    context: impl Fn() -> Result<OwnedFd, Errno>,
+    attributes: MountAttrFlags,
+    scratch: &Path,
+) -> Result<OwnedFd, Errno> {
     let mut attached = Attached(Vec::new());
     let mut paths = Vec::new();
     for (number, lower) in lowers.into_iter().enumerate() {
@@ -337,14 +378,14 @@ fn overlay_of_attached(lowers: Vec<OwnedFd>, name: &str, scratch: &Path) -> Resu
             Err(errno) => return Err(errno),
         }
     }
-    let context = overlay_context(name)?;
+    let context = context()?;
     let joined = paths
         .iter()
         .map(|path| path.to_string_lossy())
         .collect::<Vec<_>>()
         .join(":");
     fsconfig_set_string(context.as_fd(), "lowerdir", joined)?;
-    finish(context.as_fd())
+    finish(context.as_fd(), attributes)
 }
 
 /// Directories of a scratch directory that may have something attached; dropped, they are gone.

@@ -53,7 +53,7 @@ fn stack_of_trees() {
     write(base.join("b"), "base");
     write(top.join("b"), "top");
     let layers = [LayerSource::Tree(base), LayerSource::Tree(top)];
-    match mount_stack(&layers, None, "test", &target, &scratch) {
+    match mount_stack(&layers, None, None, "test", &target, &scratch) {
         Err(MountError::Stack { source, .. })
             if source.kind() == io::ErrorKind::PermissionDenied =>
         {
