@@ -126,3 +126,7 @@ pub const REDIRECTS: usize = 10;
 
 /// Longest credential file, and longest answer of a credential helper, in bytes.
 pub const CREDENTIAL_BYTES: u64 = 4 << 20;
+
+/// Longest `/etc/passwd` or `/etc/group` of an image that is read, in bytes: holds some hundred
+/// thousand users.
+pub const USER_FILE_BYTES: u64 = 8 << 20;
