@@ -4,16 +4,19 @@
 //! Changes come in a fixed order: a directory before its entries, those in the order of their
 //! names' bytes. Sockets are passed over, they mean nothing without their process; so is the
 //! root directory itself, whose attributes no tool puts into a layer. Nothing here writes to the
-//! directories.
+//! directories, and a container may be at work in an upper directory while it is read.
 
 mod directories;
 mod layer;
+mod stacked;
 #[cfg(test)]
 mod tests;
 mod upper;
 
 pub use directories::directories;
-pub use layer::write;
+pub(crate) use layer::Exactly;
+pub use layer::{Owner, write, write_tree};
+pub use stacked::UpperLayer;
 pub use upper::upper;
 
 use std::collections::BTreeMap;
@@ -105,10 +108,26 @@ fn xattrs(dir: &OwnedFd, name: &[u8]) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, Errn
     // No call takes a directory handle; the last name is not followed.
     let mut file = format!("/proc/self/fd/{}/", dir.as_raw_fd()).into_bytes();
     file.extend_from_slice(name);
-    let names = read_all(|buffer| rustix::fs::llistxattr(&*file, buffer))?;
+    read_xattrs(
+        |_| true,
+        |buffer| rustix::fs::llistxattr(&*file, buffer),
+        |name, buffer| rustix::fs::lgetxattr(&*file, name, buffer),
+    )
+}
+
+/// The attributes whose names are wanted, by the calls that list them and read one.
+fn read_xattrs(
+    is_wanted: impl Fn(&[u8]) -> bool,
+    list: impl Fn(&mut [u8]) -> Result<usize, Errno>,
+    get: impl Fn(&[u8], &mut [u8]) -> Result<usize, Errno>,
+) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, Errno> {
+    let names = read_all(list)?;
     let mut xattrs = BTreeMap::new();
-    for name in names.split(|b| *b == 0).filter(|name| !name.is_empty()) {
-        match read_all(|buffer| rustix::fs::lgetxattr(&*file, name, buffer)) {
+    for name in names.split(|b| *b == 0) {
+        if name.is_empty() || !is_wanted(name) {
+            continue;
+        }
+        match read_all(|buffer| get(name, buffer)) {
             Ok(value) => drop(xattrs.insert(name.to_vec(), value)),
             Err(Errno::NODATA) => {}
             Err(error) => return Err(error),
@@ -140,6 +159,10 @@ fn is_portable(name: &[u8]) -> bool {
         return false;
     }
     !name.starts_with(b"security.") || name == b"security.capability"
+}
+
+fn is_whiteout(stat: &Stat) -> bool {
+    file_type(stat) == rustix::fs::FileType::CharacterDevice && stat.st_rdev == 0
 }
 
 fn file_type(stat: &Stat) -> rustix::fs::FileType {

@@ -10,6 +10,7 @@ use std::io::Write;
 
 use thiserror::Error;
 
+use crate::diff::Exactly;
 use crate::stack::{Found, Inode, Stack, StackError, Type};
 use crate::tar::{Metadata, WriteError, Writer};
 
@@ -32,7 +33,8 @@ pub enum ExportError {
     },
 }
 
-/// Writes everything that is in `stack`; `tars` are those of its layers, the base first. The root
+/// Writes everything that is in `stack`; `tars` are those of its layers, the base first (a layer of
+/// real files on top needs none). The root
 /// has an entry only if a layer gives it one.
 ///
 /// # Errors
@@ -100,6 +102,15 @@ fn entry<W: Write>(
         Type::Directory { .. } if path.is_empty() => out.directory(b".", metadata)?,
         Type::Directory { .. } => out.directory(path, metadata)?,
         Type::File { size_bytes } => {
+            if let Some(file) = stack.file(found)? {
+                out.file(
+                    path,
+                    metadata,
+                    size_bytes,
+                    &mut Exactly::new(file, size_bytes),
+                )?;
+                return Ok(());
+            }
             let content = stack.content(found)?;
             let layer = content.layer;
             let tar = tars.get(layer).ok_or_else(|| ExportError::NoTar {

@@ -11,6 +11,7 @@
 //! It judges the bytes of the tar only: whether the source is what a manifest names is for the
 //! source to say, by an error at its end. No byte is skipped: the source is read to its end.
 
+mod made;
 mod pipe;
 
 use std::fs::File;
@@ -25,6 +26,7 @@ use shiplap_model::limits;
 use crate::compress::{Format, decoder, trailing_data};
 use crate::erofs;
 use crate::tar::{Contents, TarError, TreeBuilder};
+pub use made::{MadeError, ingest_made};
 use pipe::{Chunk, Inlet, Outlet, OutletReader, pipe};
 
 /// Size and number of buffers between source and inflating.

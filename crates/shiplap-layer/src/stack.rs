@@ -19,6 +19,7 @@ pub use layer::{CountedTree, Facts, Inode, Layer, Type, Xattrs};
 pub use walk::Walk;
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
@@ -293,6 +294,16 @@ impl Stack {
             size_bytes,
             extents,
         })
+    }
+
+    /// A regular file itself, open, if its layer is real files and has no tar.
+    ///
+    /// # Errors
+    /// A layer that can't be read.
+    pub fn file(&self, found: &Found) -> Result<Option<File>, StackError> {
+        self.layers[found.layer]
+            .file(found.inode)
+            .map_err(at(found.layer, &found.path))
     }
 
     /// `from` and everything below it: a directory before its entries, those in the order of

@@ -1,106 +1,275 @@
-//! Changes written as the tar of a layer.
+//! Real files written as the tar of a layer: changes, or a whole tree.
+//!
+//! Whoever owns the files may be changing them. Each is opened once, without following a link,
+//! and everything is asked of that handle: a file swapped for a pipe or a device is never opened
+//! as a file. What is gone by its turn is left out; content that shrank is filled up with zeros,
+//! content that grew is cut.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::Write;
-use std::os::fd::OwnedFd;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::vec::IntoIter;
 
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use super::{Change, ChangeKind, DiffError, file_error, file_type, is_portable, xattrs};
-use crate::root::{Root, split_last, stat_child};
+use super::{Change, ChangeKind, DiffError, file_error, file_type, is_portable, read_xattrs};
+use crate::root::{Root, dir_names, join, open_child_dir, split_last};
 use crate::tar::{Metadata, Writer};
 
+/// Whose the entries of a tar are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// Those of the files.
+    Kept,
+    /// User and group 0.
+    Root,
+}
+
 /// Writes `changes`, in their order, with the files as they are in `root` now. A file that came before
-/// under another name becomes a hard link to it.
+/// under another name becomes a hard link to it; one that is gone is left out.
 ///
 /// # Errors
-/// [`DiffError::File`] if a file is gone or can't be read, [`DiffError::Tar`].
+/// [`DiffError::File`] if a file can't be read, [`DiffError::Tar`].
 pub fn write<W: Write>(
     changes: &[Change],
     root: &Root,
     out: &mut Writer<W>,
 ) -> Result<(), DiffError> {
-    let mut first_names: HashMap<(u64, u64), &[u8]> = HashMap::new();
-    let mut parent: Option<(&[u8], OwnedFd)> = None;
+    let mut entries = Entries::new(out, Owner::Kept);
+    let mut parent: Option<(&[u8], Option<OwnedFd>)> = None;
     for change in changes {
         let path = change.path.as_slice();
         if change.kind == ChangeKind::Deleted {
-            out.whiteout(path)?;
+            entries.out.whiteout(path)?;
             continue;
         }
         let (directory, name) = split_last(path);
         let dir = match parent.take() {
             Some((open, dir)) if open == directory => dir,
-            _ => root
-                .open_dir(directory)
-                .map_err(file_error("open", directory))?,
+            _ => unless_gone(root.open_dir(directory)).map_err(file_error("open", directory))?,
         };
-        let stat = stat_child(&dir, name).and_then(|stat| stat.ok_or(Errno::NOENT));
-        let stat = stat.map_err(file_error("read", path))?;
-        let metadata = metadata(&dir, name, &stat).map_err(file_error("read", path))?;
-        if !file_type(&stat).is_dir() && stat.st_nlink > 1 {
-            let inode = (stat.st_dev, stat.st_ino);
-            if let Some(target) = first_names.get(&inode) {
-                out.hard_link(path, &metadata, target)?;
-                parent = Some((directory, dir));
-                continue;
+        if let Some(dir) = &dir {
+            let kind = entries.put(dir, name, path, path)?;
+            if change.opaque && kind == Some(FileType::Directory) {
+                entries.out.opaque(path)?;
             }
-            first_names.insert(inode, path);
-        }
-        entry(&dir, path, &stat, &metadata, out)?;
-        if change.opaque {
-            out.opaque(path)?;
         }
         parent = Some((directory, dir));
     }
     Ok(())
 }
 
-fn metadata(dir: &OwnedFd, name: &[u8], stat: &Stat) -> Result<Metadata, Errno> {
-    let mut xattrs = xattrs(dir, name)?;
-    xattrs.retain(|name, _| is_portable(name));
-    Ok(Metadata {
-        mode: (stat.st_mode & 0o7777) as u16,
-        uid: stat.st_uid,
-        gid: stat.st_gid,
-        mtime_secs: stat.st_mtime,
-        mtime_nanos: u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
-        xattrs,
-    })
-}
-
-fn entry<W: Write>(
-    dir: &OwnedFd,
+/// Writes the entry `path` of `root`, itself if it is a symbolic link, and all that is below it;
+/// in the tar it is called `name` (a directory may be `.`). Directories come before their entries.
+///
+/// # Errors
+/// [`DiffError::File`] if it isn't there or something in it can't be read, [`DiffError::Tar`].
+pub fn write_tree<W: Write>(
+    root: &Root,
     path: &[u8],
-    stat: &Stat,
-    metadata: &Metadata,
+    name: &[u8],
+    owner: Owner,
     out: &mut Writer<W>,
 ) -> Result<(), DiffError> {
-    let name = split_last(path).1;
-    let (major, minor) = (
-        rustix::fs::major(stat.st_rdev),
-        rustix::fs::minor(stat.st_rdev),
-    );
-    match file_type(stat) {
-        FileType::Directory => out.directory(path, metadata)?,
-        FileType::RegularFile => {
-            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let file = rustix::fs::openat(dir, name, flags, Mode::empty());
-            let mut file = File::from(file.map_err(file_error("open", path))?);
-            let size_bytes = u64::try_from(stat.st_size).unwrap_or(0);
-            out.file(path, metadata, size_bytes, &mut file)?;
+    let mut entries = Entries::new(out, owner);
+    let (parent, last) = split_last(path);
+    let parent = root.open_dir(parent).map_err(file_error("open", parent))?;
+    let last = if last.is_empty() { b"." } else { last };
+    let kind = entries.put(&parent, last, path, name)?;
+    if kind != Some(FileType::Directory) {
+        return match kind {
+            Some(_) => Ok(()),
+            None => Err(file_error("open", path)(Errno::NOENT)),
+        };
+    }
+    let prefix = if name == b"." { b"" } else { name };
+    let dir = open_child_dir(&parent, last).map_err(file_error("open", path))?;
+    let mut open = vec![Open::new(dir, path.to_vec(), prefix.to_vec())?];
+    while let Some(here) = open.last_mut() {
+        let Some(child) = here.names.next() else {
+            open.pop();
+            continue;
+        };
+        let (path, name) = (join(&here.path, &child), join(&here.name, &child));
+        if entries.put(&here.dir, &child, &path, &name)? != Some(FileType::Directory) {
+            continue;
         }
-        FileType::Symlink => {
-            let target = rustix::fs::readlinkat(dir, name, Vec::new());
-            let target = target.map_err(file_error("read", path))?;
-            out.symlink(path, metadata, std::ffi::CStr::to_bytes(&target))?;
+        let below = unless_gone(open_child_dir(&here.dir, &child));
+        if let Some(dir) = below.map_err(file_error("open", &path))? {
+            open.push(Open::new(dir, path, name)?);
         }
-        FileType::CharacterDevice => out.char_device(path, metadata, major, minor)?,
-        FileType::BlockDevice => out.block_device(path, metadata, major, minor)?,
-        FileType::Fifo => out.fifo(path, metadata)?,
-        FileType::Socket | FileType::Unknown => {}
     }
     Ok(())
+}
+
+/// A directory of the tree being written.
+struct Open {
+    dir: OwnedFd,
+    /// Where it is.
+    path: Vec<u8>,
+    /// What the tar calls it.
+    name: Vec<u8>,
+    names: IntoIter<Vec<u8>>,
+}
+
+impl Open {
+    fn new(dir: OwnedFd, path: Vec<u8>, name: Vec<u8>) -> Result<Self, DiffError> {
+        let names = dir_names(&dir).map_err(file_error("read", &path))?;
+        Ok(Self {
+            dir,
+            path,
+            name,
+            names: names.into_iter(),
+        })
+    }
+}
+
+struct Entries<'a, W> {
+    out: &'a mut Writer<W>,
+    owner: Owner,
+    /// Of files with several names: what the tar called the first.
+    first_names: HashMap<(u64, u64), Vec<u8>>,
+}
+
+impl<'a, W: Write> Entries<'a, W> {
+    fn new(out: &'a mut Writer<W>, owner: Owner) -> Self {
+        Self {
+            out,
+            owner,
+            first_names: HashMap::new(),
+        }
+    }
+
+    /// Writes the entry `name` of `dir`, whose path is `path`, as `tar_name`; says what it is,
+    /// nothing if it is gone or a socket.
+    fn put(
+        &mut self,
+        dir: &OwnedFd,
+        name: &[u8],
+        path: &[u8],
+        tar_name: &[u8],
+    ) -> Result<Option<FileType>, DiffError> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let handle = unless_gone(rustix::fs::openat(dir, name, flags, Mode::empty()));
+        let Some(handle) = handle.map_err(file_error("open", path))? else {
+            return Ok(None);
+        };
+        let stat = rustix::fs::fstat(&handle).map_err(file_error("read", path))?;
+        let kind = file_type(&stat);
+        if matches!(kind, FileType::Socket | FileType::Unknown) {
+            return Ok(None);
+        }
+        let metadata = self.metadata(&handle, &stat);
+        let metadata = metadata.map_err(file_error("read", path))?;
+        if !kind.is_dir() && stat.st_nlink > 1 {
+            let inode = (stat.st_dev, stat.st_ino);
+            if let Some(target) = self.first_names.get(&inode) {
+                self.out.hard_link(tar_name, &metadata, target)?;
+                return Ok(Some(kind));
+            }
+            self.first_names.insert(inode, tar_name.to_vec());
+        }
+        let (major, minor) = (
+            rustix::fs::major(stat.st_rdev),
+            rustix::fs::minor(stat.st_rdev),
+        );
+        match kind {
+            FileType::Directory => self.out.directory(tar_name, &metadata)?,
+            FileType::RegularFile => {
+                let file = reopen(&handle).map_err(file_error("open", path))?;
+                let size_bytes = u64::try_from(stat.st_size).unwrap_or(0);
+                let mut content = Exactly::new(file, size_bytes);
+                self.out
+                    .file(tar_name, &metadata, size_bytes, &mut content)?;
+            }
+            FileType::Symlink => {
+                let target = rustix::fs::readlinkat(&handle, "", Vec::new());
+                let target = target.map_err(file_error("read", path))?;
+                let target = std::ffi::CStr::to_bytes(&target);
+                self.out.symlink(tar_name, &metadata, target)?;
+            }
+            FileType::CharacterDevice => {
+                self.out.char_device(tar_name, &metadata, major, minor)?;
+            }
+            FileType::BlockDevice => self.out.block_device(tar_name, &metadata, major, minor)?,
+            FileType::Fifo => self.out.fifo(tar_name, &metadata)?,
+            FileType::Socket | FileType::Unknown => {}
+        }
+        Ok(Some(kind))
+    }
+
+    fn metadata(&self, handle: &OwnedFd, stat: &Stat) -> Result<Metadata, Errno> {
+        let (uid, gid) = match self.owner {
+            Owner::Kept => (stat.st_uid, stat.st_gid),
+            Owner::Root => (0, 0),
+        };
+        Ok(Metadata {
+            mode: (stat.st_mode & 0o7777) as u16,
+            uid,
+            gid,
+            mtime_secs: stat.st_mtime,
+            mtime_nanos: u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
+            xattrs: portable_xattrs(handle)?,
+        })
+    }
+}
+
+/// What a name led to, or nothing if it leads to nothing any more.
+pub(super) fn unless_gone<T>(result: Result<T, Errno>) -> Result<Option<T>, Errno> {
+    match result {
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+/// Attributes that belong to a file, by a handle that may be a mere path.
+pub(super) fn portable_xattrs(handle: impl AsFd) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, Errno> {
+    // Following this link ends at the very file, even if that is a symbolic link.
+    let path = format!("/proc/self/fd/{}", handle.as_fd().as_raw_fd());
+    read_xattrs(
+        is_portable,
+        |buffer| rustix::fs::listxattr(&*path, buffer),
+        |name, buffer| rustix::fs::getxattr(&*path, name, buffer),
+    )
+}
+
+/// Opens a regular file for reading by a handle that is a mere path.
+pub(super) fn reopen(handle: impl AsFd) -> Result<File, Errno> {
+    let path = format!("/proc/self/fd/{}", handle.as_fd().as_raw_fd());
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))
+}
+
+/// The first bytes of a file, as many as it was said to have: zeros for those it has not.
+pub(crate) struct Exactly {
+    file: File,
+    left: u64,
+}
+
+impl Exactly {
+    pub(crate) fn new(file: File, size_bytes: u64) -> Self {
+        Self {
+            file,
+            left: size_bytes,
+        }
+    }
+}
+
+impl Read for Exactly {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let want = usize::try_from(self.left).unwrap_or(usize::MAX);
+        let want = want.min(buffer.len());
+        let Some(buffer) = buffer.get_mut(..want).filter(|buffer| !buffer.is_empty()) else {
+            return Ok(0);
+        };
+        let mut count = self.file.read(buffer)?;
+        if count == 0 {
+            buffer.fill(0);
+            count = want;
+        }
+        self.left -= count as u64;
+        Ok(count)
+    }
 }

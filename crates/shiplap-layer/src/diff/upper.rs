@@ -1,13 +1,12 @@
 //! The upper directory of an overlay, which holds just what changed.
 
-use std::collections::BTreeMap;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::vec::IntoIter;
 
 use rustix::fs::{FileType, Stat};
-use rustix::io::Errno;
 
-use super::{Change, ChangeKind, DiffError, file_error, file_type, xattrs};
+use super::layer::unless_gone;
+use super::{Change, ChangeKind, DiffError, file_error, file_type, is_whiteout, read_xattrs};
 use crate::root::{Root, dir_names, join, open_child_dir, stat_child};
 use crate::stack::{Found, Stack};
 use crate::unpack::Marks;
@@ -21,7 +20,8 @@ struct Open {
 }
 
 /// The changes that the upper directory of an overlay holds; `marks` is how the overlay was mounted,
-/// `below` the layers under it. Whiteouts and opaque marks that hide nothing are passed over.
+/// `below` the layers under it. Whiteouts and opaque marks that hide nothing are passed over, and so
+/// is what vanishes meanwhile. A socket counts as a whiteout.
 ///
 /// # Errors
 /// [`DiffError::Mark`] for an overlay mounted with `redirect_dir` or `metacopy`.
@@ -44,14 +44,15 @@ pub fn upper(upper: &Root, marks: Marks, below: &Stack) -> Result<Vec<Change>, D
         };
         let path = join(&here.path, &name);
         let Some(stat) = stat_child(&here.dir, &name).map_err(file_error("read", &path))? else {
-            return Err(file_error("read", &path)(Errno::NOENT));
+            continue;
         };
         let old = match &here.below {
             Some(directory) => below.lookup(directory, &name)?,
             None => None,
         };
-        let found = Marked::read(&here.dir, &name, &path, marks)?;
-        if is_whiteout(&stat) || found.whiteout {
+        let found = Marked::read(&here.dir, &name, &stat, &path, marks)?;
+        let is_socket = file_type(&stat) == FileType::Socket;
+        if is_whiteout(&stat) || found.whiteout || is_socket {
             if old.is_some() {
                 changes.push(Change {
                     path,
@@ -59,9 +60,6 @@ pub fn upper(upper: &Root, marks: Marks, below: &Stack) -> Result<Vec<Change>, D
                     opaque: false,
                 });
             }
-            continue;
-        }
-        if file_type(&stat) == FileType::Socket {
             continue;
         }
         let kind = if old.is_some() {
@@ -78,7 +76,10 @@ pub fn upper(upper: &Root, marks: Marks, below: &Stack) -> Result<Vec<Change>, D
             opaque,
         });
         if is_dir {
-            let dir = open_child_dir(&here.dir, &name).map_err(file_error("open", &path))?;
+            let dir = unless_gone(open_child_dir(&here.dir, &name));
+            let Some(dir) = dir.map_err(file_error("open", &path))? else {
+                continue;
+            };
             let names = dir_names(&dir)
                 .map_err(file_error("read", &path))?
                 .into_iter();
@@ -94,21 +95,40 @@ pub fn upper(upper: &Root, marks: Marks, below: &Stack) -> Result<Vec<Change>, D
     Ok(changes)
 }
 
-fn is_whiteout(stat: &Stat) -> bool {
-    file_type(stat) == FileType::CharacterDevice && stat.st_rdev == 0
-}
-
 /// What overlayfs itself noted on an entry.
-struct Marked {
-    opaque: bool,
-    whiteout: bool,
+#[derive(Debug, Default)]
+pub(super) struct Marked {
+    pub(super) opaque: bool,
+    pub(super) whiteout: bool,
 }
 
 impl Marked {
-    fn read(dir: &OwnedFd, name: &[u8], path: &[u8], marks: Marks) -> Result<Self, DiffError> {
-        let xattrs: BTreeMap<_, _> = xattrs(dir, name).map_err(file_error("read", path))?;
-        for refused in ["redirect", "metacopy"] {
-            let mark = marks.name(refused);
+    /// Reads the marks of the entry `name` of `dir`, whose path is `path`.
+    pub(super) fn read(
+        dir: &OwnedFd,
+        name: &[u8],
+        stat: &Stat,
+        path: &[u8],
+        marks: Marks,
+    ) -> Result<Self, DiffError> {
+        if !matches!(file_type(stat), FileType::Directory | FileType::RegularFile) {
+            return Ok(Self::default());
+        }
+        // No call takes a directory handle; the last name is not followed.
+        let mut file = format!("/proc/self/fd/{}/", dir.as_raw_fd()).into_bytes();
+        file.extend_from_slice(name);
+        let [opaque, whiteout, redirect, metacopy] =
+            ["opaque", "whiteout", "redirect", "metacopy"].map(|mark| marks.name(mark));
+        let wanted = [&opaque, &whiteout, &redirect, &metacopy];
+        let xattrs = unless_gone(read_xattrs(
+            |name| wanted.iter().any(|mark| mark.as_bytes() == name),
+            |buffer| rustix::fs::llistxattr(&*file, buffer),
+            |name, buffer| rustix::fs::lgetxattr(&*file, name, buffer),
+        ));
+        let xattrs = xattrs
+            .map_err(file_error("read", path))?
+            .unwrap_or_default();
+        for mark in [redirect, metacopy] {
             if xattrs.contains_key(mark.as_bytes()) {
                 return Err(DiffError::Mark {
                     path: path.to_vec(),
@@ -116,11 +136,11 @@ impl Marked {
                 });
             }
         }
-        let opaque = xattrs.get(marks.name("opaque").as_bytes());
+        let opaque = xattrs.get(opaque.as_bytes());
         Ok(Self {
             // `x` says that whiteouts in it are files with an attribute.
             opaque: opaque.is_some_and(|value| value == b"y"),
-            whiteout: xattrs.contains_key(marks.name("whiteout").as_bytes()),
+            whiteout: xattrs.contains_key(whiteout.as_bytes()),
         })
     }
 }

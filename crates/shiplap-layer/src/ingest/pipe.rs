@@ -60,6 +60,18 @@ impl Chunk {
         self.filled = 0;
     }
 
+    /// Takes as much of `bytes` as there is room for; says how much that was.
+    pub(super) fn extend(&mut self, bytes: &[u8]) -> usize {
+        let count = bytes.len().min(self.buffer.len() - self.filled);
+        self.buffer[self.filled..self.filled + count].copy_from_slice(&bytes[..count]);
+        self.filled += count;
+        count
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.filled == self.buffer.len()
+    }
+
     /// Fills the rest by `read` until it is full or `read` gives nothing more.
     pub(super) fn fill(
         &mut self,

@@ -1,6 +1,7 @@
 //! What a stack asks of one layer. A [`Tree`] answers from memory, a layer index lazily.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 
 use crate::tree::{Extent, Kind, LinkBelow, Node, NodeId, Tree};
@@ -93,6 +94,10 @@ pub trait Layer: Send + Sync {
     fn xattrs(&self, inode: Inode) -> io::Result<Xattrs>;
     /// Where the bytes of a regular file are in the layer's tar; what none covers is zeros.
     fn extents(&self, inode: Inode) -> io::Result<Vec<Extent>>;
+    /// The regular file itself, open, where a layer is real files and has no tar.
+    fn file(&self, _inode: Inode) -> io::Result<Option<File>> {
+        Ok(None)
+    }
     /// Paths of the directories that have no tar entry of their own, without the root.
     fn implied(&self) -> io::Result<Vec<Vec<u8>>>;
     /// Hard links to files of lower layers.
