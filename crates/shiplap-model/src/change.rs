@@ -1,5 +1,5 @@
 //! Dockerfile instructions that change a config without running anything, as `import --change`
-//! and `commit --change` take them.
+//! and `commit --change` take them; and the config that `commit` makes with them.
 //!
 //! Read as Docker reads them (Dockerfile reference; `builder/dockerfile` and BuildKit's parser).
 //! Nothing here runs a command or looks at a file system.
@@ -9,9 +9,11 @@ use std::collections::BTreeMap;
 use crate::config::{ContainerConfig, Healthcheck};
 use crate::units::{self, UnitError};
 
+mod commit;
 mod expansion;
 mod line;
 
+pub use commit::commit;
 use expansion::Variables;
 pub use expansion::{ExpansionError, PatternError};
 use line::{Command, Line};

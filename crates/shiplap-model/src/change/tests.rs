@@ -22,19 +22,84 @@ fn changed(base: &Value, changes: &[&str]) -> Value {
     serde_json::to_value(config).unwrap()
 }
 
-/// The cases whose changes meet the base's config alone: merging two configs is not done here.
+/// The config that an image of a container gets, as JSON without empty fields. A container takes
+/// all of its image's config but the triggers.
+fn committed(container: &Value, over: &Value, changes: &Value) -> Value {
+    let changes: Vec<String> = serde_json::from_value(changes.clone()).unwrap();
+    let over = config(over);
+    let over = Some(&over).filter(|over| **over != ContainerConfig::default());
+    let committed = commit(&config(container), over, &changes);
+    serde_json::to_value(committed.unwrap_or_else(|error| panic!("{changes:?}: {error}"))).unwrap()
+}
+
 #[test]
 fn agrees_with_docker() {
     table::run("commit-config", |case| {
-        if case["config"] != json!({}) || case.get("then_changes").is_some() {
-            return Ok(());
-        }
         let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
         let base = json!({"Env": [path], "Cmd": ["sh"]});
-        let changes: Vec<String> = serde_json::from_value(case["changes"].clone()).unwrap();
-        let changes: Vec<&str> = changes.iter().map(String::as_str).collect();
-        same(&changed(&base, &changes), &case["expect"]["config"])
+        let image = committed(&base, &case["config"], &case["changes"]);
+        same(&image, &case["expect"]["config"])?;
+        let Some(changes) = case.get("then_changes") else {
+            return Ok(());
+        };
+        let derived = committed(&image, &case["then_config"], changes);
+        same(&derived, &case["expect"]["derived_config_result"])
     });
+}
+
+#[test]
+fn commits_what_the_container_left_open() {
+    let check = |container: Value, over: Value, changes: &[&str], wanted: Value| {
+        let found = committed(&container, &over, &json!(changes));
+        assert_eq!(found, wanted, "{container} {over} {changes:?}");
+    };
+    let both = json!({"Entrypoint": ["e"], "Cmd": ["c"]});
+    check(both.clone(), json!({}), &[], both.clone());
+    check(both.clone(), json!({}), &["ENTRYPOINT []"], json!({}));
+    check(
+        both.clone(),
+        json!({}),
+        &["CMD []"],
+        json!({"Entrypoint": ["e"], "Cmd": []}),
+    );
+    check(
+        json!({"Cmd": ["c"]}),
+        json!({}),
+        &["CMD []"],
+        json!({"Cmd": []}),
+    );
+    check(
+        both.clone(),
+        json!({"Cmd": ["d"]}),
+        &[],
+        json!({"Entrypoint": ["e"], "Cmd": ["d"]}),
+    );
+    check(
+        both,
+        json!({"Entrypoint": ["f"]}),
+        &[],
+        json!({"Entrypoint": ["f"]}),
+    );
+    check(
+        json!({"Healthcheck": {"Test": ["CMD", "a"], "Retries": 3}, "StopSignal": "TERM"}),
+        json!({}),
+        &["HEALTHCHECK --interval=1s CMD b", "STOPSIGNAL INT"],
+        json!({
+            "Healthcheck": {
+                "Test": ["CMD-SHELL", "b"], "Interval": 1_000_000_000, "Retries": 3,
+            },
+            "StopSignal": "INT",
+        }),
+    );
+    check(
+        json!({"Env": ["A=1", "B=2"], "Volumes": {"/v": {}}, "ExposedPorts": {"1/tcp": {}}}),
+        json!({"Env": ["B=3"], "Volumes": {"/w": {}}, "ExposedPorts": {"2/tcp": {}}}),
+        &["ENV C=$B"],
+        json!({
+            "Env": ["B=3", "C=3", "A=1"], "Volumes": set(&["/v", "/w"]),
+            "ExposedPorts": set(&["1/tcp", "2/tcp"]),
+        }),
+    );
 }
 
 fn check(base: Value, changes: &[&str], wanted: Value) {
