@@ -7,9 +7,13 @@
 #![deny(unsafe_code)]
 
 pub mod attach;
+pub mod capabilities;
+pub mod cgroups;
 pub mod console;
 pub mod log;
 pub mod mounts;
 pub mod namespaces;
+pub mod seccomp;
+pub mod spec;
 mod sys;
 pub mod users;

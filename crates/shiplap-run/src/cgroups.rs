@@ -1,0 +1,330 @@
+//! Control groups: which the kernel offers here, where a container's is asked for, and which
+//! limits can't be kept.
+//!
+//! Nothing is made or written here; the OCI runtime does that, without systemd (its `cgroupfs`
+//! way). Version 1, hybrid (version 1 with an empty version 2 beside it) and 2 are told apart by
+//! the list of mounts. Where no control group may be made, as for a user to whom none is
+//! delegated, a container has none of its own and [`Cgroups::warnings`] says what that costs.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, access};
+use shiplap_model::container::Limits;
+
+/// Under which the control groups of all containers lie.
+const PARENT: &str = "shiplap";
+
+/// The generation of control groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// None is mounted.
+    Absent,
+    /// One hierarchy a controller.
+    V1,
+    /// As [`Self::V1`], and version 2 beside it without a controller.
+    Hybrid,
+    /// One hierarchy for all.
+    V2,
+}
+
+/// What the kernel offers here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cgroups {
+    /// Which generation.
+    pub version: Version,
+    /// Where version 2 is mounted beside version 1 ([`Version::Hybrid`]): crun refuses to work
+    /// while it is there, so whoever starts crun unmounts it in its own mount namespace.
+    pub unified: Option<PathBuf>,
+    /// The control group below which new ones may be made, as `/`; `None`: nowhere.
+    parent: Option<String>,
+    /// Controllers that new ones have.
+    controllers: BTreeSet<String>,
+    /// Swap can be limited.
+    swap: bool,
+    /// Processor time can be limited.
+    quota: bool,
+}
+
+/// The control group of one container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cgroup {
+    /// `linux.cgroupsPath` of the runtime specification; `None`: none of its own.
+    pub path: Option<String>,
+    /// What the kernel offers.
+    pub offer: Cgroups,
+}
+
+/// A limit that needs a control group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Memory.
+    Memory,
+    /// Memory and swap together.
+    Swap,
+    /// Processor time.
+    Cpus,
+    /// Weight among others.
+    Shares,
+    /// Which processors.
+    Cpuset,
+    /// Processes.
+    Pids,
+}
+
+impl Limit {
+    /// The option that asks for it.
+    #[must_use]
+    pub fn option(self) -> &'static str {
+        match self {
+            Self::Memory => "--memory",
+            Self::Swap => "--memory-swap",
+            Self::Cpus => "--cpus",
+            Self::Shares => "--cpu-shares",
+            Self::Cpuset => "--cpuset-cpus",
+            Self::Pids => "--pids-limit",
+        }
+    }
+}
+
+/// A limit that can't be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Warning {
+    /// Which.
+    pub limit: Limit,
+    /// What is missing.
+    pub missing: Missing,
+}
+
+/// Why a limit can't be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// No control group may be made here.
+    Cgroup,
+    /// The kernel offers no such controller here.
+    Controller(&'static str),
+    /// The controller can't limit that.
+    Ability(&'static str),
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let option = self.limit.option();
+        match self.missing {
+            Missing::Cgroup => write!(
+                f,
+                "{option} has no effect: no control group can be made here"
+            ),
+            Missing::Controller(name) => write!(
+                f,
+                "{option} has no effect: control groups have no controller {name} here"
+            ),
+            Missing::Ability(what) => {
+                write!(f, "{option} has no effect: the kernel can't limit {what}")
+            }
+        }
+    }
+}
+
+impl Cgroups {
+    /// Asks the kernel.
+    #[must_use]
+    pub fn find() -> Self {
+        let text = |path: &Path| fs::read_to_string(path).ok();
+        Self::from_facts(
+            &text(Path::new("/proc/self/mounts")).unwrap_or_default(),
+            &text(Path::new("/proc/self/cgroup")).unwrap_or_default(),
+            &text,
+            &|path| access(path, Access::WRITE_OK | Access::EXISTS).is_ok(),
+        )
+    }
+
+    /// What `/proc/self/mounts` and `/proc/self/cgroup` say, and files below the mounts.
+    fn from_facts(
+        mounts: &str,
+        own: &str,
+        text: &dyn Fn(&Path) -> Option<String>,
+        writable: &dyn Fn(&Path) -> bool,
+    ) -> Self {
+        let mut offer = Self {
+            version: Version::Absent,
+            unified: None,
+            parent: None,
+            controllers: BTreeSet::new(),
+            swap: false,
+            quota: false,
+        };
+        let mounted = |kind: &'static str| {
+            mounts.lines().filter_map(move |line| {
+                let mut fields = line.split(' ').skip(1);
+                let (path, found, options) = (fields.next()?, fields.next()?, fields.next()?);
+                (found == kind && path.starts_with("/sys/fs/cgroup")).then_some((path, options))
+            })
+        };
+        let second = mounted("cgroup2")
+            .last()
+            .map(|(path, _)| PathBuf::from(path));
+        if mounted("cgroup").next().is_some() {
+            offer.version = if second.is_some() {
+                Version::Hybrid
+            } else {
+                Version::V1
+            };
+            offer.unified = second;
+            for (path, options) in mounted("cgroup") {
+                offer.take_hierarchy(Path::new(path), options, text, writable);
+            }
+        } else if let Some(mount) = second {
+            offer.version = Version::V2;
+            offer.take_unified(&mount, own, text, writable);
+        }
+        offer
+    }
+
+    /// A hierarchy of version 1: its controllers are among the mount's options.
+    fn take_hierarchy(
+        &mut self,
+        mount: &Path,
+        options: &str,
+        text: &dyn Fn(&Path) -> Option<String>,
+        writable: &dyn Fn(&Path) -> bool,
+    ) {
+        let read_only = options.split(',').any(|option| option == "ro");
+        if read_only || !writable(mount) {
+            return;
+        }
+        const CONTROLLERS: [&str; 6] = ["cpu", "cpuset", "devices", "freezer", "memory", "pids"];
+        for option in options.split(',') {
+            if CONTROLLERS.contains(&option) {
+                self.controllers.insert(option.to_owned());
+                self.parent = Some("/".to_owned());
+            }
+            match option {
+                "memory" => {
+                    self.swap = text(&mount.join("memory.memsw.limit_in_bytes")).is_some();
+                }
+                "cpu" => self.quota = text(&mount.join("cpu.cfs_quota_us")).is_some(),
+                _ => {}
+            }
+        }
+    }
+
+    /// The hierarchy of version 2: a new group lies directly in the root of what is seen, or, if
+    /// that may not be written, beside the own one. Its controllers are those the group above
+    /// hands down; only the very root may start to do so while it holds processes.
+    fn take_unified(
+        &mut self,
+        mount: &Path,
+        own: &str,
+        text: &dyn Fn(&Path) -> Option<String>,
+        writable: &dyn Fn(&Path) -> bool,
+    ) {
+        let beside = own
+            .lines()
+            .find_map(|line| line.strip_prefix("0::/"))
+            .and_then(|path| Path::new(path).parent())
+            .filter(|path| {
+                path.components()
+                    .all(|part| matches!(part, std::path::Component::Normal(_)))
+            })
+            .map(Path::to_path_buf);
+        let may_hold = |path: &PathBuf| {
+            let directory = mount.join(path);
+            writable(&directory) && writable(&directory.join("cgroup.procs"))
+        };
+        let Some(parent) = [Some(PathBuf::new()), beside]
+            .into_iter()
+            .flatten()
+            .find(may_hold)
+        else {
+            return;
+        };
+        let directory = mount.join(&parent);
+        let list = |file: &str| {
+            text(&directory.join(file))
+                .unwrap_or_default()
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect::<BTreeSet<_>>()
+        };
+        let very_root = text(&directory.join("cgroup.type")).is_none();
+        self.controllers = if very_root || list("cgroup.procs").is_empty() {
+            list("cgroup.controllers")
+        } else {
+            list("cgroup.subtree_control")
+        };
+        self.swap = true;
+        self.quota = true;
+        self.parent = Some(Path::new("/").join(parent).to_string_lossy().into_owned());
+    }
+
+    /// The control group of the container `id`.
+    #[must_use]
+    pub fn container(&self, id: &str) -> Cgroup {
+        let path = self.parent.as_ref().map(|parent| {
+            let parent = parent.trim_end_matches('/');
+            format!("{parent}/{PARENT}/{id}")
+        });
+        Cgroup {
+            path,
+            offer: self.clone(),
+        }
+    }
+
+    /// A container's processes can be frozen.
+    #[must_use]
+    pub fn can_freeze(&self) -> bool {
+        self.parent.is_some()
+            && (self.version == Version::V2 || self.controllers.contains("freezer"))
+    }
+
+    /// The limits asked for that can't be kept.
+    #[must_use]
+    pub fn warnings(&self, limits: &Limits) -> Vec<Warning> {
+        [
+            (Limit::Memory, limits.memory_bytes.is_some()),
+            (Limit::Swap, limits.memory_swap_bytes.is_some()),
+            (Limit::Cpus, limits.nano_cpus.is_some()),
+            (Limit::Shares, limits.cpu_shares.is_some()),
+            (Limit::Cpuset, limits.cpuset.is_some()),
+            (Limit::Pids, limits.pids.is_some()),
+        ]
+        .into_iter()
+        .filter(|(_, asked)| *asked)
+        .filter_map(|(limit, _)| {
+            let missing = self.missing(limit)?;
+            Some(Warning { limit, missing })
+        })
+        .collect()
+    }
+
+    /// What is missing to keep a limit.
+    pub(crate) fn missing(&self, limit: Limit) -> Option<Missing> {
+        let (controller, ability) = match limit {
+            Limit::Memory => ("memory", None),
+            Limit::Swap => ("memory", (!self.swap).then_some("swap")),
+            Limit::Cpus => ("cpu", (!self.quota).then_some("processor time")),
+            Limit::Shares => ("cpu", None),
+            Limit::Cpuset => ("cpuset", None),
+            Limit::Pids => ("pids", None),
+        };
+        if self.parent.is_none() {
+            Some(Missing::Cgroup)
+        } else if self.controllers.contains(controller) {
+            ability.map(Missing::Ability)
+        } else {
+            Some(Missing::Controller(controller))
+        }
+    }
+
+    /// The controller `devices` or its counterpart in version 2 can be asked for.
+    pub(crate) fn has_device_rules(&self) -> bool {
+        self.parent.is_some()
+            && (self.version == Version::V2 || self.controllers.contains("devices"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,1 @@
+//! What lists of mounts say of control groups.
