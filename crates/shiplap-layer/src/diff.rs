@@ -87,6 +87,15 @@ pub enum DiffError {
         /// Full name of the attribute.
         mark: String,
     },
+    /// A name that a layer takes for a whiteout.
+    #[error(
+        "write /{}: no layer can hold a name that begins with .wh.",
+        String::from_utf8_lossy(path)
+    )]
+    Name {
+        /// Path within the directory.
+        path: Vec<u8>,
+    },
     /// The layers below can't be read.
     #[error(transparent)]
     Stack(#[from] StackError),

@@ -51,7 +51,7 @@ pub fn export<W: Write>(
 }
 
 /// Writes `entries` of `stack` in the order given; a file that came before under another name
-/// becomes a hard link to it.
+/// becomes a hard link to it. What a layer of real files has no more is left out.
 ///
 /// # Errors
 /// Any [`ExportError`], also those of `entries`.
@@ -65,15 +65,19 @@ pub fn write<W: Write>(
     for found in entries {
         let found = found?;
         let metadata = metadata(stack, &found)?;
-        if !found.is_directory() && (found.nlink() > 1 || stack.links_layers()) {
-            let inode = (found.layer, found.inode);
-            if let Some(target) = first_names.get(&inode) {
-                out.hard_link(&found.path, &metadata, target)?;
-                continue;
-            }
-            first_names.insert(inode, found.path.clone());
+        let is_shared = !found.is_directory() && (found.nlink() > 1 || stack.links_layers());
+        let inode = (found.layer, found.inode);
+        if is_shared && let Some(target) = first_names.get(&inode) {
+            out.hard_link(&found.path, &metadata, target)?;
+            continue;
         }
-        entry(stack, tars, &found, &metadata, out)?;
+        match entry(stack, tars, &found, &metadata, out) {
+            Err(ExportError::Stack(error)) if error.is_gone() => continue,
+            result => result?,
+        }
+        if is_shared {
+            first_names.insert(inode, found.path);
+        }
     }
     Ok(())
 }

@@ -133,6 +133,11 @@ impl StackError {
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. } | Self::NotADirectory { .. })
     }
+
+    /// Whether it says that a layer of real files has an entry no more.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self, Self::Layer { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
 }
 
 impl Stack {

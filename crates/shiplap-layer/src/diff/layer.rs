@@ -28,7 +28,8 @@ pub enum Owner {
 }
 
 /// Writes `changes`, in their order, with the files as they are in `root` now. A file that came before
-/// under another name becomes a hard link to it; one that is gone is left out.
+/// under another name becomes a hard link to it; one that is gone is left out, and so is one whose
+/// name begins with `.wh.`, which no layer can hold.
 ///
 /// # Errors
 /// [`DiffError::File`] if a file can't be read, [`DiffError::Tar`].
@@ -43,6 +44,9 @@ pub fn write<W: Write>(
         let path = change.path.as_slice();
         if change.kind == ChangeKind::Deleted {
             entries.out.whiteout(path)?;
+            continue;
+        }
+        if path.split(|b| *b == b'/').any(is_reserved) {
             continue;
         }
         let (directory, name) = split_last(path);
@@ -65,7 +69,8 @@ pub fn write<W: Write>(
 /// in the tar it is called `name` (a directory may be `.`). Directories come before their entries.
 ///
 /// # Errors
-/// [`DiffError::File`] if it isn't there or something in it can't be read, [`DiffError::Tar`].
+/// [`DiffError::File`] if it isn't there or something in it can't be read, [`DiffError::Name`],
+/// [`DiffError::Tar`].
 pub fn write_tree<W: Write>(
     root: &Root,
     path: &[u8],
@@ -93,6 +98,9 @@ pub fn write_tree<W: Write>(
             continue;
         };
         let (path, name) = (join(&here.path, &child), join(&here.name, &child));
+        if is_reserved(&child) {
+            return Err(DiffError::Name { path });
+        }
         if entries.put(&here.dir, &child, &path, &name)? != Some(FileType::Directory) {
             continue;
         }
@@ -214,6 +222,11 @@ impl<'a, W: Write> Entries<'a, W> {
             xattrs: portable_xattrs(handle)?,
         })
     }
+}
+
+/// Whether a layer would take the name for a whiteout.
+pub(super) fn is_reserved(name: &[u8]) -> bool {
+    name.starts_with(b".wh.")
 }
 
 /// What a name led to, or nothing if it leads to nothing any more.

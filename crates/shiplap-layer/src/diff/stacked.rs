@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustix::fs::{FileType, OFlags, Stat};
 use rustix::io::Errno;
 
-use super::layer::{portable_xattrs, reopen, unless_gone};
+use super::layer::{is_reserved, portable_xattrs, reopen, unless_gone};
 use super::upper::Marked;
 use super::{file_type, is_whiteout};
 use crate::root::{Root, dir_names, join, stat_child};
@@ -23,7 +23,7 @@ use crate::unpack::Marks;
 
 /// An upper directory that answers like a layer. Its file content is in its files, so there is no
 /// tar: see [`crate::stack::Stack::file`]. Its root says nothing of the root's attributes; a
-/// socket only hides what is below it.
+/// socket only hides what is below it, and names that begin with `.wh.` are not shown.
 pub struct UpperLayer {
     root: Root,
     marks: Marks,
@@ -94,6 +94,9 @@ impl UpperLayer {
 
     /// The inode of the entry `name` of `dir`, noted if it is new.
     fn entry(&self, dir: &OwnedFd, name: &[u8], parent: &Node) -> io::Result<Option<Inode>> {
+        if is_reserved(name) {
+            return Ok(None);
+        }
         let Some(stat) = unless_gone(stat_child(dir, name))?.flatten() else {
             return Ok(None);
         };
@@ -207,7 +210,7 @@ impl Layer for UpperLayer {
     fn file(&self, inode: Inode) -> io::Result<Option<File>> {
         let handle = self.handle(&*self.node(inode)?)?;
         if !file_type(&rustix::fs::fstat(&handle)?).is_file() {
-            return Err(io::ErrorKind::InvalidInput.into());
+            return Err(io::ErrorKind::NotFound.into());
         }
         Ok(Some(reopen(handle)?))
     }
