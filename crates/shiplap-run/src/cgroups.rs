@@ -35,8 +35,7 @@ pub enum Version {
 pub struct Cgroups {
     /// Which generation.
     pub version: Version,
-    /// Where version 2 is mounted beside version 1 ([`Version::Hybrid`]): crun refuses to work
-    /// while it is there, so whoever starts crun unmounts it in its own mount namespace.
+    /// Where version 2 is mounted beside version 1 ([`Version::Hybrid`]).
     pub unified: Option<PathBuf>,
     /// The control group below which new ones may be made, as `/`; `None`: nowhere.
     parent: Option<String>,
@@ -141,6 +140,18 @@ impl Cgroups {
         )
     }
 
+    /// Nothing at all.
+    pub(crate) fn absent() -> Self {
+        Self {
+            version: Version::Absent,
+            unified: None,
+            parent: None,
+            controllers: BTreeSet::new(),
+            swap: false,
+            quota: false,
+        }
+    }
+
     /// What `/proc/self/mounts` and `/proc/self/cgroup` say, and files below the mounts.
     fn from_facts(
         mounts: &str,
@@ -148,14 +159,7 @@ impl Cgroups {
         text: &dyn Fn(&Path) -> Option<String>,
         writable: &dyn Fn(&Path) -> bool,
     ) -> Self {
-        let mut offer = Self {
-            version: Version::Absent,
-            unified: None,
-            parent: None,
-            controllers: BTreeSet::new(),
-            swap: false,
-            quota: false,
-        };
+        let mut offer = Self::absent();
         let mounted = |kind: &'static str| {
             mounts.lines().filter_map(move |line| {
                 let mut fields = line.split(' ').skip(1);
@@ -271,6 +275,18 @@ impl Cgroups {
             path,
             offer: self.clone(),
         }
+    }
+
+    /// A generation of them is there, whoever may use it.
+    #[must_use]
+    pub fn is_mounted(&self) -> bool {
+        self.version != Version::Absent
+    }
+
+    /// New ones may be made.
+    #[must_use]
+    pub fn can_make(&self) -> bool {
+        self.parent.is_some()
     }
 
     /// A container's processes can be frozen.

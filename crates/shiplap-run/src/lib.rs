@@ -13,6 +13,7 @@ pub mod console;
 pub mod log;
 pub mod mounts;
 pub mod namespaces;
+pub mod runtime;
 pub mod seccomp;
 pub mod spec;
 mod sys;

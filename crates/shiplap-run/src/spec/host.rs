@@ -1,7 +1,6 @@
 //! What the kernel lets this process give a container: asked once, then plain data.
 
 use std::fs;
-use std::io;
 
 use rustix::process::{Resource, getrlimit};
 
@@ -28,29 +27,22 @@ pub struct Host {
 }
 
 impl Host {
-    /// Asks the kernel.
-    ///
-    /// # Errors
-    /// `/proc` can't be read.
-    pub fn probe() -> io::Result<Self> {
-        let uids = fs::read_to_string("/proc/self/uid_map")?;
-        let gids = fs::read_to_string("/proc/self/gid_map")?;
-        let status = fs::read_to_string("/proc/self/status")?;
-        let user_namespace = !is_first_namespace(&uids);
-        let capabilities = capabilities::from_mask(mask(&status, "CapBnd:"));
+    /// Asks the kernel. What it doesn't tell is taken as not allowed.
+    #[must_use]
+    pub fn find() -> Self {
+        let text = |path: &str| fs::read_to_string(path).unwrap_or_default();
+        let status = text("/proc/self/status");
+        let user_namespace = !is_first_namespace(&text("/proc/self/uid_map"));
         let effective = capabilities::from_mask(mask(&status, "CapEff:"));
-        Ok(Self {
-            capabilities,
+        Self {
+            capabilities: capabilities::from_mask(mask(&status, "CapBnd:")),
             user_namespace,
-            tty_group: is_mapped(&gids, 5),
+            tty_group: is_mapped(&text("/proc/self/gid_map"), 5),
             raise_limits: !user_namespace && effective.contains("CAP_SYS_RESOURCE"),
             hard_limits: hard_limits(),
-            oom_score_adj: fs::read_to_string("/proc/self/oom_score_adj")?
-                .trim()
-                .parse()
-                .unwrap_or(0),
-            kernel: kernel_version(&fs::read_to_string("/proc/sys/kernel/osrelease")?),
-        })
+            oom_score_adj: text("/proc/self/oom_score_adj").trim().parse().unwrap_or(0),
+            kernel: kernel_version(&text("/proc/sys/kernel/osrelease")),
+        }
     }
 }
 
