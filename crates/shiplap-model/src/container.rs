@@ -3,6 +3,10 @@
 //! Nothing here touches a host path, a user or a clock: whoever runs the container resolves what
 //! the words mean there.
 
+pub mod keys;
+pub mod name;
+pub mod signal;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 

@@ -1,10 +1,12 @@
 //! What every verb needs: the store, the way to registries, and what the caller decided.
 //! Both are opened at their first use, so a verb pays only for what it touches.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use shiplap_model::Platform;
+use shiplap_model::container::NetworkMode;
 use shiplap_registry::{Client, CredentialFiles, CredentialStore, Warning};
 use shiplap_store::{Access, Store, StoreError};
 
@@ -27,6 +29,51 @@ pub struct Settings {
     pub registries: shiplap_registry::Settings,
     /// Where credentials are.
     pub credentials: CredentialFiles,
+    /// What holds for all containers.
+    pub containers: ContainerSettings,
+}
+
+/// What holds for all containers.
+#[derive(Debug, Clone, Default)]
+pub struct ContainerSettings {
+    /// This program, as it is called for supervisors.
+    pub program: Program,
+    /// Give them the host's certificates.
+    pub host_certs: bool,
+    /// Their network where none is asked for; `None`: private if that can be had.
+    pub network: Option<NetworkMode>,
+    /// The OCI runtime by name or path; `None`: the first that works.
+    pub runtime: Option<String>,
+    /// Variables that tell programs of proxies, with their values.
+    pub proxies: Vec<(String, String)>,
+    /// The host's certificates, if they are not where distributions keep them.
+    pub certificates: Option<PathBuf>,
+    /// Directories that programs are looked for in.
+    pub search_path: Vec<PathBuf>,
+}
+
+impl ContainerSettings {
+    /// A program of the host by its name.
+    #[must_use]
+    pub fn find_program(&self, name: &str) -> Option<PathBuf> {
+        let is_program = |path: &PathBuf| {
+            let access = rustix::fs::Access::EXEC_OK;
+            path.is_file() && rustix::fs::access(path, access).is_ok()
+        };
+        self.search_path
+            .iter()
+            .map(|directory| directory.join(name))
+            .find(is_program)
+    }
+}
+
+/// How a program is called.
+#[derive(Debug, Clone, Default)]
+pub struct Program {
+    /// Its path.
+    pub path: PathBuf,
+    /// Arguments before those of the call.
+    pub arguments: Vec<OsString>,
 }
 
 /// Takes a line that the user should see though the verb goes on.

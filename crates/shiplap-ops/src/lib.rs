@@ -7,6 +7,7 @@
 
 pub mod acquire;
 pub mod check;
+pub mod container;
 pub mod context;
 pub mod copy;
 pub mod export;
@@ -34,7 +35,7 @@ pub mod transport;
 pub mod usage;
 pub mod when;
 
-pub use context::{Context, Settings};
+pub use context::{ContainerSettings, Context, Program, Settings};
 pub use shiplap_registry::{
     CredentialFiles, Error as RegistryFailure, ProxySettings, RegistryRule,
     Settings as RegistrySettings, TlsSettings,

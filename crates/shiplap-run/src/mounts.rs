@@ -229,6 +229,12 @@ pub fn unmount_stack(target: &Path) -> Result<(), MountError> {
     unmount(&path, UnmountFlags::NOFOLLOW).map_err(|errno| unmount_error(errno.into()))
 }
 
+/// Takes away whatever is mounted at `target`, if anything is. Who uses it still may.
+pub fn detach(target: &Path) {
+    // Not mounted is as good as unmounted here.
+    let _ = unmount(target, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
+}
+
 /// All images mounted in this mount namespace.
 ///
 /// # Errors

@@ -48,6 +48,16 @@ impl Face {
         Ok(Session { context, teller })
     }
 
+    /// Tells a failure that does not end the call.
+    pub(crate) fn tell(&self, failure: &Failure) {
+        if let Some(message) = &failure.message {
+            self.output.talk(&format!("{}: {message}", self.program));
+        }
+        if let Some(advice) = &failure.advice {
+            self.output.talk(&format!("\nHint: {advice}"));
+        }
+    }
+
     /// Asks whether to go on; `yes` answers for the user.
     pub(crate) fn confirm(&self, warning: &str, yes: bool) -> Result<bool, Failure> {
         if yes {
@@ -66,6 +76,8 @@ pub(crate) struct Failure {
     pub(crate) message: Option<String>,
     /// What the user can do about it.
     pub(crate) advice: Option<String>,
+    /// The process's exit status.
+    pub(crate) code: u8,
 }
 
 impl Failure {
@@ -74,6 +86,7 @@ impl Failure {
         Self {
             message: Some(message.into()),
             advice: None,
+            code: 1,
         }
     }
 
@@ -82,7 +95,13 @@ impl Failure {
         Self {
             message: None,
             advice: None,
+            code: 1,
         }
+    }
+
+    /// The same with another exit status.
+    pub(crate) fn with_code(self, code: u8) -> Self {
+        Self { code, ..self }
     }
 }
 
@@ -98,6 +117,7 @@ impl<E: Error + 'static> From<E> for Failure {
         Self {
             message: Some(message),
             advice,
+            code: 1,
         }
     }
 }

@@ -12,6 +12,7 @@ mod progress;
 mod settings;
 mod table;
 mod template;
+mod terminal;
 mod words;
 
 fn main() -> std::process::ExitCode {

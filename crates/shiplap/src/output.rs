@@ -71,6 +71,12 @@ impl Output {
         }
     }
 
+    /// Stderr, for bytes that are not ours to change.
+    #[expect(clippy::unused_self, reason = "whoever writes has an output")]
+    pub(crate) fn error_stream(&self) -> io::Stderr {
+        io::stderr()
+    }
+
     /// Writes a line of talk.
     pub(crate) fn talk(&self, text: &str) {
         let text = visible(text);

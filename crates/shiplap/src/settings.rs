@@ -10,8 +10,11 @@ use std::{
 };
 
 use serde::Deserialize;
-use shiplap_model::Platform;
-use shiplap_ops::{CredentialFiles, ProxySettings, RegistryRule, TlsSettings, snapshot::Backend};
+use shiplap_model::{Platform, container::NetworkMode};
+use shiplap_ops::{
+    ContainerSettings, CredentialFiles, Program, ProxySettings, RegistryRule, TlsSettings,
+    snapshot::Backend,
+};
 
 /// Why settings can't be had.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +61,20 @@ struct File {
     keep_compressed: Option<bool>,
     max_concurrent_downloads: Option<usize>,
     #[serde(default)]
+    containers: Containers,
+    #[serde(default)]
     registry: Vec<Registry>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Containers {
+    /// Give containers the host's certificates.
+    host_certs: Option<bool>,
+    /// `host`, `none` or `private`, unless a container is told otherwise.
+    network: Option<NetworkMode>,
+    /// The OCI runtime, by name or path.
+    runtime: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -84,6 +100,31 @@ pub(crate) struct Flags {
     pub(crate) config: Option<PathBuf>,
     /// `--layer-backend`
     pub(crate) layer_backend: Option<String>,
+}
+
+impl Flags {
+    /// The same as arguments of another call.
+    fn arguments(&self) -> Vec<OsString> {
+        let root = self.root.as_ref().map(|path| ("--root", absolute(path)));
+        let config = self
+            .config
+            .as_ref()
+            .map(|path| ("--config", absolute(path)));
+        let backend = self.layer_backend.as_ref();
+        let backend = backend.map(|name| ("--layer-backend", name.into()));
+        [root, config, backend]
+            .into_iter()
+            .flatten()
+            .flat_map(|(flag, value)| [flag.into(), value])
+            .collect()
+    }
+}
+
+/// The other call may have another working directory.
+fn absolute(path: &Path) -> OsString {
+    std::path::absolute(path)
+        .unwrap_or_else(|_| path.to_owned())
+        .into()
 }
 
 /// The process's surroundings, as far as they decide anything.
@@ -119,6 +160,18 @@ impl Environment<'_> {
         self.text("SHIPLAP_LOG")
     }
 
+    /// Variables for a container: `NAME=value` as it is, `NAME` with the value it has here, if any.
+    pub(crate) fn of_container(&self, wanted: &[String]) -> Vec<String> {
+        let with_value = |variable: &String| {
+            if variable.contains('=') {
+                return Some(variable.clone());
+            }
+            let value = (self.variable)(variable)?;
+            Some(format!("{variable}={}", value.to_string_lossy()))
+        };
+        wanted.iter().filter_map(with_value).collect()
+    }
+
     fn path(&self, name: &str) -> Option<PathBuf> {
         (self.variable)(name)
             .filter(|value| !value.is_empty())
@@ -152,6 +205,8 @@ pub(crate) struct Settings {
     pub(crate) proxy: ProxySettings,
     /// Where credentials are.
     pub(crate) credentials: CredentialFiles,
+    /// What holds for all containers.
+    pub(crate) containers: ContainerSettings,
 }
 
 /// Docker's own number.
@@ -197,6 +252,7 @@ impl Settings {
             },
             proxy: proxy(environment),
             credentials: credentials(flags, environment),
+            containers: containers(flags, environment, file.containers),
         })
     }
 }
@@ -218,6 +274,7 @@ impl Settings {
                 ..shiplap_ops::RegistrySettings::default()
             },
             credentials: self.credentials,
+            containers: self.containers,
         }
     }
 }
@@ -232,6 +289,10 @@ impl File {
         self.max_concurrent_downloads = over
             .max_concurrent_downloads
             .or(self.max_concurrent_downloads);
+        let (ours, over_containers) = (&mut self.containers, over.containers);
+        ours.host_certs = over_containers.host_certs.or(ours.host_certs);
+        ours.network = over_containers.network.or(ours.network);
+        ours.runtime = over_containers.runtime.or(ours.runtime.take());
         let mut registries: BTreeMap<String, Registry> = BTreeMap::new();
         for registry in self.registry.drain(..).chain(over.registry) {
             registries.insert(registry.prefix.clone(), registry);
@@ -346,6 +407,39 @@ where
             message: error.to_string(),
             value,
         }),
+    }
+}
+
+/// Variables that tell programs of proxies, in both spellings that are in use.
+const PROXY_VARIABLES: [&str; 10] = [
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "FTP_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "ftp_proxy",
+    "all_proxy",
+    "no_proxy",
+];
+
+fn containers(flags: &Flags, environment: &Environment<'_>, file: Containers) -> ContainerSettings {
+    let proxies = PROXY_VARIABLES
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), environment.text(name)?)));
+    let directories = (environment.variable)("PATH").unwrap_or_default();
+    ContainerSettings {
+        program: Program {
+            path: "/proc/self/exe".into(),
+            arguments: flags.arguments(),
+        },
+        host_certs: file.host_certs.unwrap_or(false),
+        network: file.network,
+        runtime: environment.text("SHIPLAP_RUNTIME").or(file.runtime),
+        proxies: proxies.collect(),
+        certificates: environment.path("SSL_CERT_FILE"),
+        search_path: std::env::split_paths(&directories).collect(),
     }
 }
 

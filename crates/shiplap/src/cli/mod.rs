@@ -16,6 +16,7 @@ use crate::{
 mod check;
 mod copy;
 mod df;
+mod exec;
 mod export;
 mod files;
 mod history;
@@ -26,15 +27,20 @@ mod inspect;
 mod list;
 mod load;
 mod login;
+mod logs;
 mod mistake;
 mod mount;
 mod prune;
+mod ps;
 mod pull;
 mod push;
+mod rm;
 mod rmi;
 mod save;
 mod search;
 mod shell;
+mod stop;
+mod supervise;
 mod tag;
 mod tags;
 #[cfg(test)]
@@ -103,6 +109,21 @@ enum Command {
     Logout(login::Logout),
     Mount(mount::Mount),
     Umount(mount::Umount),
+    Ps(ps::Ps),
+    Exec(exec::Exec),
+    Logs(logs::Logs),
+    Top(logs::Top),
+    Stop(stop::Stop),
+    Restart(stop::Restart),
+    Kill(stop::Kill),
+    Wait(stop::Wait),
+    Pause(stop::Pause),
+    Unpause(stop::Unpause),
+    Rm(rm::Rm),
+    Rename(rm::Rename),
+    /// Manage containers
+    #[command(subcommand)]
+    Container(ContainerCommand),
     /// Manage images
     #[command(subcommand)]
     Image(ImageCommand),
@@ -142,10 +163,31 @@ enum ImageCommand {
 
 #[derive(Debug, Subcommand)]
 #[command(disable_help_subcommand = true)]
+enum ContainerCommand {
+    Exec(exec::Exec),
+    Kill(stop::Kill),
+    Logs(logs::Logs),
+    #[command(alias = "list", alias = "ps")]
+    Ls(ps::Ps),
+    Pause(stop::Pause),
+    Prune(rm::ContainerPrune),
+    Rename(rm::Rename),
+    Restart(stop::Restart),
+    #[command(alias = "remove")]
+    Rm(rm::Rm),
+    Stop(stop::Stop),
+    Top(logs::Top),
+    Unpause(stop::Unpause),
+    Wait(stop::Wait),
+}
+
+#[derive(Debug, Subcommand)]
+#[command(disable_help_subcommand = true)]
 enum SystemCommand {
     Check(check::Check),
     Df(df::Df),
     Info(info::InfoVerb),
+    Supervise(supervise::Supervise),
     Sweep(rmi::Sweep),
 }
 
@@ -170,6 +212,19 @@ impl Command {
             Self::Logout(verb) => verb.run(face),
             Self::Mount(verb) => verb.run(face),
             Self::Umount(verb) => verb.run(face),
+            Self::Ps(verb) => verb.run(face),
+            Self::Exec(verb) => verb.run(face),
+            Self::Logs(verb) => verb.run(face),
+            Self::Top(verb) => verb.run(face),
+            Self::Stop(verb) => verb.run(face),
+            Self::Restart(verb) => verb.run(face),
+            Self::Kill(verb) => verb.run(face),
+            Self::Wait(verb) => verb.run(face),
+            Self::Pause(verb) => verb.run(face),
+            Self::Unpause(verb) => verb.run(face),
+            Self::Rm(verb) => verb.run(face),
+            Self::Rename(verb) => verb.run(face),
+            Self::Container(command) => command.run(face),
             Self::Image(command) => command.run(face),
             Self::System(command) => command.run(face),
             Self::Info(verb) => verb.run(face),
@@ -205,12 +260,33 @@ impl ImageCommand {
     }
 }
 
+impl ContainerCommand {
+    fn run(self, face: &Face) -> Result<(), Failure> {
+        match self {
+            Self::Exec(verb) => verb.run(face),
+            Self::Kill(verb) => verb.run(face),
+            Self::Logs(verb) => verb.run(face),
+            Self::Ls(verb) => verb.run(face),
+            Self::Pause(verb) => verb.run(face),
+            Self::Prune(verb) => verb.run(face),
+            Self::Rename(verb) => verb.run(face),
+            Self::Restart(verb) => verb.run(face),
+            Self::Rm(verb) => verb.run(face),
+            Self::Stop(verb) => verb.run(face),
+            Self::Top(verb) => verb.run(face),
+            Self::Unpause(verb) => verb.run(face),
+            Self::Wait(verb) => verb.run(face),
+        }
+    }
+}
+
 impl SystemCommand {
     fn run(self, face: &Face) -> Result<(), Failure> {
         match self {
             Self::Check(verb) => verb.run(face),
             Self::Df(verb) => verb.run(face),
             Self::Info(verb) => verb.run(face),
+            Self::Supervise(verb) => verb.run(face),
             Self::Sweep(verb) => verb.run(face),
         }
     }
@@ -310,13 +386,8 @@ pub(crate) fn run(arguments: Vec<OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) if face.output.reader_gone() => ExitCode::SUCCESS,
         Err(failure) => {
-            if let Some(message) = failure.message {
-                face.output.talk(&format!("{}: {message}", face.program));
-            }
-            if let Some(advice) = failure.advice {
-                face.output.talk(&format!("\nHint: {advice}"));
-            }
-            ExitCode::FAILURE
+            face.tell(&failure);
+            ExitCode::from(failure.code)
         }
     }
 }

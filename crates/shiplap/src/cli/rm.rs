@@ -1,0 +1,115 @@
+//! `rm`, `rename` and `container prune`.
+
+use clap::Args;
+use jiff::Timestamp;
+use shiplap_model::units;
+use shiplap_ops::{
+    container::{Container, ContainerError, remove},
+    when,
+};
+
+use crate::face::{self, Face, Failure};
+
+/// Remove one or more containers
+#[derive(Debug, Args)]
+pub(crate) struct Rm {
+    /// Force the removal of a running container (uses SIGKILL)
+    #[arg(short, long)]
+    force: bool,
+    /// Remove anonymous volumes associated with the container
+    #[arg(short, long)]
+    volumes: bool,
+    /// Containers to remove
+    #[arg(value_name = "CONTAINER", required = true)]
+    containers: Vec<String>,
+}
+
+impl Rm {
+    pub(crate) fn run(self, face: &Face) -> Result<(), Failure> {
+        let session = face.session(true)?;
+        let mut is_failed = false;
+        for name in &self.containers {
+            match remove::remove(&session.context, name, self.force, self.volumes) {
+                Ok(_) => face.output.line(name)?,
+                // As Docker: what is not there need not be removed by force.
+                Err(remove::RemoveError::Container(ContainerError::NotFound { .. }))
+                    if self.force => {}
+                Err(error) => {
+                    is_failed = true;
+                    face.tell(&error.into());
+                }
+            }
+        }
+        if is_failed {
+            Err(Failure::told())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Rename a container
+#[derive(Debug, Args)]
+pub(crate) struct Rename {
+    /// Container to rename
+    #[arg(value_name = "CONTAINER")]
+    container: String,
+    /// Its new name
+    #[arg(value_name = "NEW_NAME")]
+    name: String,
+}
+
+impl Rename {
+    pub(crate) fn run(self, face: &Face) -> Result<(), Failure> {
+        let session = face.session(true)?;
+        Ok(remove::rename(
+            &session.context,
+            &self.container,
+            &self.name,
+        )?)
+    }
+}
+
+/// Remove all stopped containers
+#[derive(Debug, Args)]
+pub(crate) struct ContainerPrune {
+    /// Provide filter values: label=<label>, until=<timestamp>
+    #[arg(long, value_name = "filter")]
+    filter: Vec<String>,
+    /// Do not prompt for confirmation
+    #[arg(short, long)]
+    force: bool,
+}
+
+impl ContainerPrune {
+    pub(crate) fn run(self, face: &Face) -> Result<(), Failure> {
+        let filters = face::filters(&self.filter)?;
+        filters.check_keys(&["label", "label!", "until"])?;
+        let now = Timestamp::now();
+        let times = filters.values("until").map(|time| when::parse(time, now));
+        let until = times.collect::<Result<Vec<_>, _>>()?.into_iter().min();
+        if !face.confirm("This will remove all stopped containers.", self.force)? {
+            return Ok(());
+        }
+        let session = face.session(true)?;
+        let takes = |container: &Container| {
+            let facts = &container.facts;
+            let labels = &facts.config.labels;
+            until.is_none_or(|until| facts.created < until)
+                && filters.matches_labels("label", labels)
+                && (!filters.contains("label!") || !filters.matches_labels("label!", labels))
+        };
+        let report = remove::prune(&session.context, &takes)?;
+        if !report.removed.is_empty() {
+            face.output.line("Deleted Containers:")?;
+            for id in &report.removed {
+                face.output.line(id)?;
+            }
+            face.output.line("")?;
+        }
+        let size = units::human_size(report.reclaimed_bytes);
+        Ok(face
+            .output
+            .line(&format!("Total reclaimed space: {size}"))?)
+    }
+}
