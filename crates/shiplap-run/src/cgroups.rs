@@ -152,6 +152,19 @@ impl Cgroups {
         }
     }
 
+    /// A generation with these controllers.
+    #[cfg(test)]
+    pub(crate) fn with(version: Version, controllers: &[&str]) -> Self {
+        Self {
+            version,
+            unified: None,
+            parent: Some("/".to_owned()),
+            controllers: controllers.iter().map(|name| (*name).to_owned()).collect(),
+            swap: true,
+            quota: true,
+        }
+    }
+
     /// What `/proc/self/mounts` and `/proc/self/cgroup` say, and files below the mounts.
     fn from_facts(
         mounts: &str,

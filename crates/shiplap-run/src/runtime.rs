@@ -61,6 +61,7 @@ pub struct Runtime {
     kind: Kind,
     version: String,
     cgroups: Cgroups,
+    log: Option<PathBuf>,
 }
 
 /// No runtime works, or one fails.
@@ -173,6 +174,7 @@ impl Runtime {
             kind,
             version: String::new(),
             cgroups: cgroups.clone(),
+            log: None,
         };
         runtime.version = match memory {
             Some(memory) if runtime.memory_with(&memory.version).as_ref() == Some(memory) => {
@@ -208,6 +210,16 @@ impl Runtime {
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
+    }
+
+    /// The same, which writes what goes wrong into `log` too: nothing else does, so what is there
+    /// tells its failure from that of the program it ran.
+    #[must_use]
+    pub fn logging_to(self, log: &Path) -> Self {
+        Self {
+            log: Some(absolute(log)),
+            ..self
+        }
     }
 
     /// Makes the mounts as the runtime needs them to start a container; to be called in a mount
@@ -372,6 +384,9 @@ impl Runtime {
                 "disabled"
             };
             command.arg(format!("--cgroup-manager={manager}"));
+        }
+        if let Some(log) = &self.log {
+            command.arg("--log").arg(log);
         }
         command.arg("--root").arg(absolute(root)).arg(verb);
         command

@@ -84,6 +84,7 @@ fn command_lines() {
         kind,
         version: String::new(),
         cgroups: Cgroups::absent(),
+        log: None,
     };
     let (root, id) = (Path::new("/r"), "c");
     let runc = runtime(Kind::Runc);
@@ -124,5 +125,9 @@ fn command_lines() {
             "--cgroup-manager=disabled --root {} state c",
             std::env::current_dir().unwrap().join("r").display()
         )
+    );
+    assert_eq!(
+        line(&runc.logging_to(file).start(root, id)),
+        "--log /f --root /r start c"
     );
 }
