@@ -224,7 +224,8 @@ impl Runtime {
 
     /// Makes the mounts as the runtime needs them to start a container; to be called in a mount
     /// namespace of its own, where nobody else sees it. crun refuses version 2 of control groups
-    /// beside version 1, though the former limits nothing: it is covered by an empty directory.
+    /// beside version 1, though the former limits nothing: it is covered by an empty directory,
+    /// in which crun makes directories nobody needs.
     ///
     /// # Errors
     /// [`RuntimeError::Cover`].
@@ -235,7 +236,7 @@ impl Runtime {
         if self.kind != Kind::Crun {
             return Ok(());
         }
-        let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
+        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
         mount("shiplap", path, "tmpfs", flags, None).map_err(|errno| RuntimeError::Cover {
             path: path.clone(),
             source: errno.into(),
