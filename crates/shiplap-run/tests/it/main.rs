@@ -1,0 +1,3 @@
+//! The OCI runtimes and podman as judges.
+
+mod judge;
