@@ -181,7 +181,7 @@ impl Cgroups {
             })
         };
         let second = mounted("cgroup2")
-            .last()
+            .next_back()
             .map(|(path, _)| PathBuf::from(path));
         if mounted("cgroup").next().is_some() {
             offer.version = if second.is_some() {

@@ -52,12 +52,6 @@ pub enum SeccompError {
         /// The other.
         second: &'static str,
     },
-    /// A kernel version that is none.
-    #[error("read the seccomp profile: {version:?} is no kernel version")]
-    Kernel {
-        /// As given.
-        version: String,
-    },
 }
 
 /// `linux.seccomp`.
@@ -145,7 +139,8 @@ struct Condition {
     caps: Vec<String>,
     #[serde(deserialize_with = "or_default")]
     arches: Vec<String>,
-    min_kernel: Option<String>,
+    #[serde(deserialize_with = "kernel")]
+    min_kernel: Option<(u32, u32)>,
 }
 
 /// Go writes what is empty as `null`.
@@ -157,14 +152,27 @@ where
     Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
+/// `major.minor`.
+fn kernel<'d, D>(from: D) -> Result<Option<(u32, u32)>, D::Error>
+where
+    D: serde::Deserializer<'d>,
+{
+    let Some(version) = Option::<String>::deserialize(from)? else {
+        return Ok(None);
+    };
+    let numbers = || {
+        let (major, minor) = version.split_once('.')?;
+        Some((major.parse().ok()?, minor.parse().ok()?))
+    };
+    let invalid = || serde::de::Error::custom(format!("{version:?} is no kernel version"));
+    numbers().map(Some).ok_or_else(invalid)
+}
+
 /// Docker's default profile.
-///
-/// # Errors
-/// None: the table is right. ([`SeccompError`] as the sieve has it.)
-pub fn default_profile(facts: &Facts<'_>) -> Result<Profile, SeccompError> {
+#[must_use]
+pub fn default_profile(facts: &Facts<'_>) -> Profile {
     let native = table::architecture(facts.architecture);
-    let syscalls = sieve(table::rules(), facts)?;
-    Ok(Profile {
+    Profile {
         default_action: "SCMP_ACT_ERRNO".to_owned(),
         default_errno_ret: Some(1),
         architectures: native.map_or_else(Vec::new, |native| {
@@ -172,8 +180,8 @@ pub fn default_profile(facts: &Facts<'_>) -> Result<Profile, SeccompError> {
             names.map(str::to_owned).collect()
         }),
         flags: Vec::new(),
-        syscalls,
-    })
+        syscalls: sieve(table::rules(), facts),
+    }
 }
 
 /// What a profile in Docker's format comes to; `None`: it filters nothing.
@@ -205,31 +213,30 @@ pub fn from_docker_profile(text: &str, facts: &Facts<'_>) -> Result<Option<Profi
             architectures.extend(entry.sub_architectures);
         }
     }
+    for rule in &profile.syscalls {
+        if !rule.name.is_empty() && !rule.names.is_empty() {
+            let (first, second) = ("name", "names");
+            return Err(SeccompError::Both { first, second });
+        }
+    }
     Ok(Some(Profile {
         default_action: profile.default_action,
         default_errno_ret: profile.default_errno_ret,
         architectures,
         flags: profile.flags,
-        syscalls: sieve(profile.syscalls, facts)?,
+        syscalls: sieve(profile.syscalls, facts),
     }))
 }
 
 /// The rules that hold. Those that only name what is allowed become one.
-fn sieve(
-    rules: impl IntoIterator<Item = Rule>,
-    facts: &Facts<'_>,
-) -> Result<Vec<Syscall>, SeccompError> {
+fn sieve(rules: Vec<Rule>, facts: &Facts<'_>) -> Vec<Syscall> {
     let mut allowed = BTreeSet::new();
     let mut syscalls = Vec::new();
     for mut rule in rules {
         if !rule.name.is_empty() {
-            if !rule.names.is_empty() {
-                let (first, second) = ("name", "names");
-                return Err(SeccompError::Both { first, second });
-            }
             rule.names.push(rule.name);
         }
-        if rule.excludes.any(facts)? || !rule.includes.all(facts)? {
+        if rule.excludes.any(facts) || !rule.includes.all(facts) {
             continue;
         }
         if rule.action == "SCMP_ACT_ALLOW" && rule.args.is_empty() {
@@ -252,54 +259,34 @@ fn sieve(
         };
         syscalls.insert(0, rule);
     }
-    Ok(syscalls)
+    syscalls
 }
 
 impl Condition {
-    fn has_kernel(&self, facts: &Facts<'_>) -> Result<Option<bool>, SeccompError> {
-        self.min_kernel
-            .as_ref()
-            .map(|version| Ok(facts.kernel >= kernel(version)?))
-            .transpose()
-    }
-
     /// One of them holds.
-    fn any(&self, facts: &Facts<'_>) -> Result<bool, SeccompError> {
-        let arch = docker_name(facts);
-        Ok(self.arches.iter().any(|name| Some(name.as_str()) == arch)
-            || self
-                .caps
-                .iter()
-                .any(|name| facts.capabilities.contains(name.as_str()))
-            || self.has_kernel(facts)?.unwrap_or(false))
+    fn any(&self, facts: &Facts<'_>) -> bool {
+        self.has_architecture(facts)
+            || self.caps.iter().any(|name| facts.has(name))
+            || self.min_kernel.is_some_and(|least| facts.kernel >= least)
     }
 
     /// Each that there is holds: one of the architectures, all capabilities, the kernel.
-    fn all(&self, facts: &Facts<'_>) -> Result<bool, SeccompError> {
-        let arch = docker_name(facts);
-        let arches =
-            self.arches.is_empty() || self.arches.iter().any(|name| Some(name.as_str()) == arch);
-        let caps = self
-            .caps
-            .iter()
-            .all(|name| facts.capabilities.contains(name.as_str()));
-        Ok(arches && caps && self.has_kernel(facts)?.unwrap_or(true))
+    fn all(&self, facts: &Facts<'_>) -> bool {
+        (self.arches.is_empty() || self.has_architecture(facts))
+            && self.caps.iter().all(|name| facts.has(name))
+            && self.min_kernel.is_none_or(|least| facts.kernel >= least)
+    }
+
+    fn has_architecture(&self, facts: &Facts<'_>) -> bool {
+        let native = table::architecture(facts.architecture).map(|native| native.docker);
+        self.arches.iter().any(|name| Some(name.as_str()) == native)
     }
 }
 
-fn docker_name(facts: &Facts<'_>) -> Option<&'static str> {
-    table::architecture(facts.architecture).map(|native| native.docker)
-}
-
-/// `major.minor`.
-fn kernel(version: &str) -> Result<(u32, u32), SeccompError> {
-    let numbers = || {
-        let (major, minor) = version.split_once('.')?;
-        Some((major.parse().ok()?, minor.parse().ok()?))
-    };
-    numbers().ok_or_else(|| SeccompError::Kernel {
-        version: version.to_owned(),
-    })
+impl Facts<'_> {
+    fn has(&self, capability: &str) -> bool {
+        self.capabilities.contains(capability)
+    }
 }
 
 #[cfg(test)]

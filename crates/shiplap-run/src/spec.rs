@@ -349,7 +349,7 @@ fn seccomp_of(
     };
     Ok(match &security.seccomp {
         Seccomp::Profile(text) => seccomp::from_docker_profile(text, &facts)?,
-        Seccomp::Default if !security.privileged => Some(seccomp::default_profile(&facts)?),
+        Seccomp::Default if !security.privileged => Some(seccomp::default_profile(&facts)),
         Seccomp::Default | Seccomp::Unconfined => None,
     })
 }

@@ -74,7 +74,8 @@ fn generations() {
         ("user/app/cgroup.controllers", "memory pids"),
     ];
     let hybrid = format!("{OTHER}{FIRST}{UNIFIED}");
-    let cases: &[(&str, &str, &[(&str, &str)], &str)] = &[
+    type Case<'c> = (&'c str, &'c str, &'c [(&'c str, &'c str)], &'c str);
+    let cases: &[Case<'_>] = &[
         (OTHER, "0::/\n", &root, "Absent  []"),
         (
             FIRST,

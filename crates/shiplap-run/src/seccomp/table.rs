@@ -191,7 +191,7 @@ pub(super) fn rules() -> Vec<Rule> {
     let mut rules = vec![allow(ALWAYS)];
     rules.push(Rule {
         includes: Condition {
-            min_kernel: Some("4.8".to_owned()),
+            min_kernel: Some((4, 8)),
             ..Condition::default()
         },
         ..allow("process_vm_readv process_vm_writev ptrace")

@@ -51,7 +51,7 @@ fn the_default_has_what_docker_allows() {
         (&default, "pdp11", 374, 9),
     ];
     for (capabilities, architecture, count, by_argument) in cases {
-        let profile = default_profile(&facts(capabilities, architecture)).unwrap();
+        let profile = default_profile(&facts(capabilities, architecture));
         let allowed = allowed(&profile);
         let arguments = allowed.iter().filter(|name| name.contains('(')).count();
         assert_eq!(
@@ -75,7 +75,7 @@ fn podmans_profile_differs_as_known() {
     let default = capabilities::default_set();
     let facts = facts(&default, "x86_64");
     let theirs = allowed(&from_docker_profile(&text, &facts).unwrap().unwrap());
-    let ours = allowed(&default_profile(&facts).unwrap());
+    let ours = allowed(&default_profile(&facts));
     let plain = |set: &BTreeSet<String>, other: &BTreeSet<String>| {
         set.difference(other)
             .filter(|name| !name.starts_with("clone(") && !name.starts_with("socket("))

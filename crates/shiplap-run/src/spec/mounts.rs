@@ -70,7 +70,7 @@ pub(super) fn of_bundle(bundle: &Bundle, host: &Host) -> Result<Vec<Mount>, Spec
         .into_iter()
         .filter(|mount| {
             let below_dev = mount.destination.starts_with("/dev/");
-            !is_asked(&mount.destination) && !(below_dev && is_asked("/dev"))
+            !(is_asked(&mount.destination) || below_dev && is_asked("/dev"))
         })
         .chain(asked.iter().cloned())
         .collect();

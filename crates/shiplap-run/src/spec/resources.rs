@@ -47,7 +47,7 @@ pub(super) fn of_bundle(bundle: &Bundle, devices: Vec<DeviceRule>) -> Option<Res
         },
         memory: memory(limits, offer),
         cpu: cpu(limits, offer),
-        pids: offer.missing(Limit::Pids).is_none().then(|| Pids {
+        pids: offer.missing(Limit::Pids).is_none().then_some(Pids {
             limit: match limits.pids {
                 None => PIDS,
                 Some(limit) if limit > 0 => limit,

@@ -344,6 +344,10 @@ fn how_much_it_may_use() {
             ("/process/oomScoreAdj", json!(5)),
         ],
     );
+}
+
+#[test]
+fn how_much_memory() {
     for (memory, swap, wanted) in [
         (Some(100), Some(-1), json!({"limit": 100, "swap": -1})),
         (Some(100), Some(0), json!({"limit": 100, "swap": 200})),
@@ -359,8 +363,18 @@ fn how_much_it_may_use() {
             &[("/linux/resources/memory", wanted)],
         );
     }
+}
+
+#[test]
+fn limits_that_control_groups_lack() {
+    let limits = || Limits {
+        memory_bytes: Some(100),
+        nano_cpus: Some(1),
+        pids: Some(-1),
+        ..Limits::default()
+    };
     check(
-        |bundle, _| bundle.limits.nano_cpus = Some(1),
+        |bundle, _| bundle.limits = limits(),
         &[("/linux/resources/cpu/quota", json!(1000))],
     );
     // Without control groups, and with version 2 that lacks controllers.
