@@ -3,14 +3,30 @@
 //! Nothing here touches a host path, a user or a clock: whoever runs the container resolves what
 //! the words mean there.
 
-pub mod keys;
-pub mod name;
-pub mod signal;
-
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
+
+pub mod capability;
+pub mod cpu;
+pub mod device;
+pub mod host;
+pub mod keys;
+pub mod label;
+pub mod memory;
+pub mod mount;
+pub mod name;
+pub mod network;
+pub mod port;
+pub mod restart;
+pub mod security;
+pub mod signal;
+pub mod sysctl;
+pub mod tmpfs;
+pub mod ulimit;
+pub mod variable;
+pub mod volume;
 
 /// A container's options, grouped by what they decide. Written down with the container when it is
 /// made.
@@ -177,6 +193,10 @@ pub struct PortMapping {
     pub host_ip: Option<IpAddr>,
     /// Port of the host; 0 is any that is free.
     pub host_port: u16,
+    /// Last of the host's ports from `host_port` on of which any that is free will do; `None`:
+    /// only that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_port_last: Option<u16>,
     /// Port in the container.
     pub container_port: u16,
     /// `tcp`, `udp` or `sctp`.
@@ -250,3 +270,6 @@ pub enum Seccomp {
     /// A profile in Docker's format: its text.
     Profile(String),
 }
+
+#[cfg(test)]
+mod tests;
