@@ -1,11 +1,14 @@
-//! `export`: the root file system of an image as one tar.
+//! `export`: the root file system of an image, or of a container, as one tar.
 
+use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use shiplap_layer::export::{self, ExportError};
+use shiplap_layer::stack::Stack;
 use shiplap_layer::tar::Writer;
 
+use crate::container::changes::TreeError;
 use crate::context::Context;
 use crate::save::Output;
 use crate::snapshot::{self, SnapshotError};
@@ -18,10 +21,13 @@ pub enum ExportRootError {
     /// The image can't be opened.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// The container's files can't be read.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
     /// The tar can't be made.
     #[error("export {name}: {source}")]
     Export {
-        /// The image.
+        /// The image or container.
         name: String,
         /// Why.
         source: ExportError,
@@ -36,31 +42,42 @@ pub enum ExportRootError {
 /// # Errors
 /// [`ExportRootError`]; then there is no file.
 pub fn export(context: &Context, name: &str, output: Output<'_>) -> Result<(), ExportRootError> {
+    let image = snapshot::open(context, name)?;
+    export_stack(&image.stack, &image.tars, name, output)
+}
+
+/// Writes the tree of `stack`, whose layers have the tars `tars`, as a tar.
+pub(crate) fn export_stack(
+    stack: &Stack,
+    tars: &[File],
+    name: &str,
+    output: Output<'_>,
+) -> Result<(), ExportRootError> {
+    let tars: Vec<_> = tars.iter().collect();
     match output {
-        Output::Stream(stream) => write(context, name, Path::new("-"), stream).map(drop),
+        Output::Stream(stream) => write(stack, &tars, name, Path::new("-"), stream).map(drop),
         Output::File(path) => {
             let file = NewFile::create(&path)?;
-            let file = write(context, name, &path, file)?;
+            let file = write(stack, &tars, name, &path, file)?;
             Ok(file.finish()?)
         }
     }
 }
 
 fn write<W: Write>(
-    context: &Context,
+    stack: &Stack,
+    tars: &[&File],
     name: &str,
     path: &Path,
     out: W,
 ) -> Result<W, ExportRootError> {
-    let image = snapshot::open(context, name)?;
     let mut out = BufWriter::with_capacity(1 << 20, out);
     let failed = |source| ExportRootError::Export {
         name: name.to_owned(),
         source,
     };
-    let tars: Vec<_> = image.tars.iter().collect();
     let mut writer = Writer::new(&mut out);
-    export::export(&image.stack, &tars, &mut writer).map_err(failed)?;
+    export::export(stack, tars, &mut writer).map_err(failed)?;
     writer.finish().map_err(|error| failed(error.into()))?;
     let into_inner = out
         .into_inner()

@@ -13,7 +13,7 @@ use shiplap_layer::erofs::LayerIndex;
 use shiplap_layer::export::{self, ExportError};
 use shiplap_layer::ingest;
 use shiplap_layer::root::Root;
-use shiplap_layer::stack::{Found, StackError, Type};
+use shiplap_layer::stack::{Found, Stack, StackError, Type};
 use shiplap_layer::tar::Writer;
 use shiplap_layer::unpack::{self, Form, Options, Rights, UnpackError};
 use shiplap_model::DiffId;
@@ -249,7 +249,7 @@ pub fn copy(context: &Context, image: &str, path: &Path, to: CopyTo<'_>) -> Resu
     match to {
         CopyTo::Stream(stream) => {
             let name = base_name(&found).to_vec();
-            take_out(&open, found, &name, stream)
+            Ok(take_out(&open.stack, &open.tars, found, &name, stream)?)
         }
         CopyTo::Path(destination) => copy_to_path(context, &open, found, &destination),
     }
@@ -316,7 +316,8 @@ fn place(
     let root = Root::open(directory).map_err(|errno| failed("open")(errno.into()))?;
     let lease = context.store()?.lease()?;
     let (tar, index) = (lease.file()?, lease.file()?);
-    take_out(open, found, name, &mut BufWriter::new(tar.file()))?;
+    let out = BufWriter::new(tar.file());
+    take_out(&open.stack, &open.tars, found, name, out)?;
     let made = |error: ingest::IngestError| failed("prepare the copy to")(io::Error::other(error));
     ingest::reindex(tar.file(), index.file()).map_err(made)?;
     let reopened = fs::File::open(index.path()).map_err(failed("prepare the copy to"))?;
@@ -339,35 +340,38 @@ fn base_name(found: &Found) -> &[u8] {
     found.path.rsplit(|b| *b == b'/').next().unwrap_or_default()
 }
 
-/// Writes the entry and all below it as a tar in which the entry is called `name`.
-fn take_out(
-    open: &OpenImage,
+/// Writes the entry of a tree and all below it as a tar in which the entry is called `name`; a
+/// directory without name is the tar's root. The layers of `stack` have the tars `tars`.
+pub(crate) fn take_out(
+    stack: &Stack,
+    tars: &[fs::File],
     found: Found,
     name: &[u8],
-    out: &mut dyn Write,
-) -> Result<(), FilesError> {
+    out: impl Write,
+) -> Result<(), ExportError> {
     let prefix_len = found.path.len();
     let rename = |found: Result<Found, StackError>| {
         found.map(|mut found| {
             let below = found.path.get(prefix_len..).unwrap_or_default();
-            let path = [name, below].concat();
-            found.path = path.strip_prefix(b"/").map_or(path.clone(), <[u8]>::to_vec);
+            let below = below.strip_prefix(b"/").unwrap_or(below);
+            let slash: &[u8] = if name.is_empty() || below.is_empty() {
+                b""
+            } else {
+                b"/"
+            };
+            found.path = [name, slash, below].concat();
             found
         })
     };
-    let is_file = !found.is_directory();
-    let entries: Box<dyn Iterator<Item = _>> = if is_file {
-        Box::new(std::iter::once(Ok(found)))
+    let entries: Box<dyn Iterator<Item = _>> = if found.is_directory() {
+        Box::new(stack.walk(found))
     } else {
-        Box::new(open.stack.walk(found))
+        Box::new(std::iter::once(Ok(found)))
     };
-    let tars: Vec<_> = open.tars.iter().collect();
+    let tars: Vec<_> = tars.iter().collect();
     let mut writer = Writer::new(out);
-    export::write(&open.stack, &tars, entries.map(rename), &mut writer)?;
-    writer
-        .finish()
-        .map(drop)
-        .map_err(|error| FilesError::Export(error.into()))
+    export::write(stack, &tars, entries.map(rename), &mut writer)?;
+    writer.finish().map(drop).map_err(ExportError::from)
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! A layer that is made here: its tar is hashed, stored and indexed while it is being written.
+//! A layer that is made here: its tar is stored by the thread that makes it, and hashed and indexed
+//! by another meanwhile.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -36,53 +37,78 @@ pub fn ingest_made<E>(
         let sink = Sink {
             hasher: Hasher::default(),
             builder: Some(TreeBuilder::default()),
-            out: Some(tar_out),
+            out: None,
             bytes: 0,
         };
         let sink = scope.spawn(move || sink.drain(None, &mut outlet));
         let mut writer = InletWriter {
             inlet,
             chunk: None,
-            is_refused: false,
+            out: tar_out,
+            end: None,
         };
         let made = make(&mut writer);
-        let is_refused = writer.is_refused;
-        writer.send();
-        drop(writer);
-        // If nobody took the bytes, that is the reason; else a tar broken off has one before it.
-        let made = made.or_else(|error| if is_refused { Ok(()) } else { Err(error) });
+        let made = made.map_err(MadeError::Make);
+        let made = match writer.finish() {
+            // That is why it failed then; else a tar broken off has a reason before it.
+            Some(End::Unwritable(error)) => Err(MadeError::Ingest(IngestError::Write(error))),
+            Some(End::Refused) => Ok(()),
+            None => made,
+        };
         (made, super::join(sink))
     });
-    made.map_err(MadeError::Make)?;
+    made?;
     let (diff_id, contents) = taken.map_err(MadeError::Ingest)?;
     index(diff_id, &contents, tar_out, index_out).map_err(MadeError::Ingest)
 }
 
-/// Fills the buffers of a pipe.
-struct InletWriter {
+/// Fills the buffers of a pipe, and writes each to the file before it goes on.
+struct InletWriter<'a> {
     inlet: Inlet,
     chunk: Option<Chunk>,
-    /// Nobody takes any more.
-    is_refused: bool,
+    out: &'a File,
+    end: Option<End>,
 }
 
-impl InletWriter {
-    fn send(&mut self) {
-        if let Some(chunk) = self.chunk.take() {
-            self.inlet.send(chunk);
+/// Why no more is taken.
+enum End {
+    /// By the file.
+    Unwritable(io::Error),
+    /// By the other thread, which knows the reason.
+    Refused,
+}
+
+impl InletWriter<'_> {
+    fn send(&mut self, chunk: Chunk) -> io::Result<()> {
+        let mut out = self.out;
+        if let Err(error) = out.write_all(&chunk) {
+            self.end = Some(End::Unwritable(error));
+            return Err(io::ErrorKind::BrokenPipe.into());
         }
+        self.inlet.send(chunk);
+        Ok(())
+    }
+
+    fn finish(mut self) -> Option<End> {
+        if let Some(chunk) = self.chunk.take()
+            && self.end.is_none()
+        {
+            // What went wrong is kept.
+            drop(self.send(chunk));
+        }
+        self.end
     }
 }
 
-impl Write for InletWriter {
+impl Write for InletWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let Some(mut chunk) = self.chunk.take().or_else(|| self.inlet.buffer()) else {
-            self.is_refused = true;
+            self.end = Some(End::Refused);
             return Err(io::ErrorKind::BrokenPipe.into());
         };
         let taken = chunk.extend(bytes);
         if chunk.is_full() {
-            self.inlet.send(chunk);
+            self.send(chunk)?;
         } else {
             self.chunk = Some(chunk);
         }

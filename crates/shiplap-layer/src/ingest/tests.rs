@@ -5,7 +5,7 @@
     reason = "tests"
 )]
 
-use std::io::Seek as _;
+use std::io::{Seek as _, Write};
 use std::num::NonZeroUsize;
 use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicU64;
@@ -242,5 +242,58 @@ fn an_unwritable_tar_ends_it_all() {
     for form in [tar(), gzip(&tar())] {
         let error = ingest(&form[..], &full, &tempfile::tempfile().unwrap(), &|_| ()).unwrap_err();
         assert!(matches!(error, IngestError::Write(_)), "{error:?}");
+    }
+}
+
+#[test]
+fn a_layer_made_here_is_the_one_that_its_tar_would_be() {
+    let file = || tempfile::tempfile().unwrap();
+    let (tar_out, index_out, taken_out, taken_index) = (file(), file(), file(), file());
+    let bytes = tar();
+    let make = |out: &mut dyn Write| out.write_all(&bytes).map_err(|error| error.to_string());
+    let made = ingest_made(make, &tar_out, &index_out).unwrap();
+    let taken = ingest(&bytes[..], &taken_out, &taken_index, &|_| ()).unwrap();
+    assert_eq!(made, taken);
+    assert!(read_all(&tar_out) == bytes);
+    assert!(read_all(&index_out) == read_all(&taken_index));
+}
+
+fn read_all(mut file: &File) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    file.rewind().unwrap();
+    file.read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+/// Whoever fails first is the one that is named.
+#[test]
+fn a_layer_made_here_may_fail_on_both_sides() {
+    let outcome = |bytes: &[u8], own: Option<&str>, tar_out: &File| {
+        let make = |out: &mut dyn Write| {
+            // More than all buffers hold, so that the other side is heard of.
+            for part in bytes.chunks(4096).cycle().take(3000) {
+                out.write_all(part).map_err(|error| error.to_string())?;
+            }
+            own.map_or(Ok(()), |own| Err(own.to_owned()))
+        };
+        ingest_made(make, tar_out, &tempfile::tempfile().unwrap()).unwrap_err()
+    };
+    let file = || tempfile::tempfile().unwrap();
+    let error = outcome(&[0; 4096], Some("mine"), &file());
+    assert!(
+        matches!(&error, MadeError::Make(own) if own == "mine"),
+        "{error:?}"
+    );
+    let error = outcome(&[b'x'; 4096], None, &file());
+    assert!(
+        matches!(error, MadeError::Ingest(IngestError::Tar(_))),
+        "{error:?}"
+    );
+    if let Ok(full) = File::options().read(true).write(true).open("/dev/full") {
+        let error = outcome(&tar(), None, &full);
+        assert!(
+            matches!(error, MadeError::Ingest(IngestError::Write(_))),
+            "{error:?}"
+        );
     }
 }

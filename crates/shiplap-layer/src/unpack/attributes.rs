@@ -172,8 +172,9 @@ impl Unpacker<'_> {
         }
         let keep = self.layer.xattrs(inode).map_err(layer_error(path))?;
         for name in crate::root::xattr_names(dir).map_err(file_error("read attributes of", path))? {
-            // Labels are the host's.
-            if !keep.contains_key(&name) && name != b"security.selinux" {
+            // Labels are the host's, marks the overlay's whose upper directory this may be.
+            let is_foreign = name == b"security.selinux" || is_overlay_xattr(&name);
+            if !keep.contains_key(&name) && !is_foreign {
                 match rustix::fs::fremovexattr(dir, name.as_slice()) {
                     Ok(()) | Err(Errno::PERM | Errno::NODATA | Errno::OPNOTSUPP) => {}
                     Err(error) => return Err(file_error("set attributes of", path)(error)),

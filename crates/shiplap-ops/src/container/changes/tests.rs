@@ -87,22 +87,23 @@ impl Fixture {
 
     /// Runs the script in a container, as the kernel shows it; what it leaves behind there.
     pub(crate) fn run(&self, script: &str) -> BTreeMap<String, String> {
+        self.mounted(|merged| {
+            shell(merged, script);
+            snapshot(merged)
+        })
+    }
+
+    /// Looks at the container as the kernel shows it.
+    pub(crate) fn mounted<T>(&self, look: impl FnOnce(&Path) -> T) -> T {
         let merged = self.path("merged");
         let options =
             ["lower", "upper", "work"].map(|n| format!("{n}dir={}", self.path(n).display()));
         let options = format!("{},redirect_dir=off,metacopy=off", options.join(","));
         let options = std::ffi::CString::new(options).unwrap();
-        rustix::mount::mount(
-            "overlay",
-            &merged,
-            "overlay",
-            MountFlags::empty(),
-            &*options,
-        )
-        .unwrap();
+        let flags = MountFlags::empty();
+        rustix::mount::mount("overlay", &merged, "overlay", flags, &*options).unwrap();
         let _mounted = Mounted(merged.clone());
-        shell(&merged, script);
-        snapshot(&merged)
+        look(&merged)
     }
 
     /// What an image's layers show once they are unpacked.
