@@ -6,10 +6,11 @@
 //! what its supervisor needs. The supervisor holds a lock on `supervisor.lock` as long as it
 //! lives, so a state that says "running" is believed only while somebody holds it.
 
-mod bundle;
+pub mod bundle;
 pub mod changes;
 pub mod commit;
 pub mod control;
+pub mod cp;
 pub mod create;
 pub mod exec;
 pub mod export;
@@ -24,6 +25,7 @@ pub mod supervise;
 pub mod top;
 pub mod volume;
 
+pub(crate) use record::start_ticks;
 pub use record::{Facts, State, Status, VolumeUse};
 pub use shiplap_run::attach::Message;
 
@@ -179,6 +181,20 @@ impl Container {
         file.lock_shared().map_err(failed())
     }
 
+    /// Where its files are.
+    #[must_use]
+    pub fn tree(&self) -> changes::ContainerTree {
+        let facts = &self.facts;
+        let asked = facts.options.storage.mounts.iter().map(|mount| &mount.target);
+        let volumes = facts.volumes.iter().map(|volume| &volume.target);
+        changes::ContainerTree {
+            image: facts.image.clone(),
+            upper: self.upper(),
+            marks: crate::snapshot::marks(),
+            mounts: asked.chain(volumes).cloned().collect(),
+        }
+    }
+
     pub(crate) fn record(&self, state: shiplap_store::ContainerState) -> ContainerRecord {
         ContainerRecord {
             id: self.facts.id.clone(),
@@ -195,8 +211,38 @@ impl Container {
         let process =
             rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()?;
         // The number may have been given to another process since.
-        (record::start_ticks(state.pid?) == state.start_ticks).then_some(process)
+        (start_ticks(state.pid?) == state.start_ticks).then_some(process)
     }
+}
+
+/// The `config.json` that the OCI runtime would get. The container's root is mounted for the
+/// time of it in mounts of this thread's own.
+///
+/// # Errors
+/// [`DryRunError`].
+pub fn dry_run(context: &Context, container: &Container) -> Result<String, DryRunError> {
+    shiplap_run::namespaces::private_mounts()?;
+    let _lock = container.supervisor_lock()?;
+    let prepared = bundle::prepare(context, container)?;
+    let path = container.path("config.json");
+    let config = fs::read_to_string(&path).map_err(ContainerError::file("read", &path));
+    prepared.unmount(container);
+    Ok(config?)
+}
+
+/// Why there is no `config.json`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DryRunError {
+    /// The container's files can't be read.
+    #[error(transparent)]
+    Container(#[from] ContainerError),
+    /// It can't be prepared.
+    #[error(transparent)]
+    Bundle(#[from] bundle::BundleError),
+    /// There can be no mounts of its own.
+    #[error(transparent)]
+    Namespace(#[from] shiplap_run::namespaces::NamespaceError),
 }
 
 /// All containers, the newest first.

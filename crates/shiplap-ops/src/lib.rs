@@ -25,6 +25,7 @@ pub mod prune;
 pub mod pull;
 pub mod push;
 pub mod remove;
+pub mod rootless;
 pub mod save;
 pub mod search;
 pub mod select;

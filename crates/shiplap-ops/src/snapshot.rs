@@ -17,6 +17,7 @@ use shiplap_layer::tar::{BLOCK_BYTES, Writer};
 use shiplap_layer::unpack::{self, Form, Marks, Rights, UnpackError};
 use shiplap_layer::{export, ingest};
 use shiplap_model::{DiffId, ImageId};
+use shiplap_run::namespaces::in_user_namespace;
 use shiplap_run::mounts::{self, LayerSource, MemoryLayer, MountError, Mounted, Writable};
 use shiplap_store::{LayerRecord, Lease, ResolveError, Store, StoreError};
 
@@ -311,7 +312,7 @@ fn unpack_into(
     diff_id: &DiffId,
 ) -> Result<(), SnapshotError> {
     let options = unpack::Options {
-        form: Form::Layer(Marks::Trusted),
+        form: Form::Layer(marks()),
         rights: Rights::Full,
     };
     unpack::unpack(layer, tar, root, options)
@@ -320,6 +321,15 @@ fn unpack_into(
             diff_id: diff_id.clone(),
             source,
         })
+}
+
+/// How overlayfs marks what it hides: within a user namespace nobody may set trusted attributes.
+pub(crate) fn marks() -> Marks {
+    if in_user_namespace() {
+        Marks::User
+    } else {
+        Marks::Trusted
+    }
 }
 
 /// What the layers, each mounted alone, would show wrongly, as one more layer on top.

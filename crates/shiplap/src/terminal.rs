@@ -215,7 +215,7 @@ impl RawMode {
 impl Drop for RawMode {
     fn drop(&mut self) {
         // A terminal that went away needs no mode.
-        drop(tcsetattr(io::stdin(), OptionalActions::Drain, &self.0));
+        let _ = tcsetattr(io::stdin(), OptionalActions::Drain, &self.0);
     }
 }
 

@@ -296,6 +296,12 @@ impl Prepared {
         if let Err(error) = delete.status() {
             tracing::warn!(%error, "the OCI runtime can't be called");
         }
+        self.unmount(container);
+    }
+
+    /// Unmounts the root.
+    #[expect(clippy::unused_self, reason = "what was prepared is mounted")]
+    pub(super) fn unmount(&self, container: &Container) {
         mounts::detach(&container.path("rootfs"));
     }
 }

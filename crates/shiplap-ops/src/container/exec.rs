@@ -128,7 +128,7 @@ pub fn exec(
     file.write_all(&text).map_err(system)?;
     let log = tempfile::NamedTempFile::new_in(&container.directory).map_err(system)?;
 
-    let runtime = bundle::runtime(context, &container.facts)?;
+    let runtime = bundle::runtime(context, &container.facts)?.logging_to(log.path());
     let root = bundle::runtime_root(context).map_err(ContainerError::from)?;
     let mut command = runtime.exec(
         &root,

@@ -83,3 +83,18 @@ pub(crate) fn remove_anonymous(context: &Context, facts: &Facts) {
         }
     }
 }
+
+/// The volumes of a container: where each is in it, and where its files are.
+///
+/// # Errors
+/// [`VolumeError`].
+pub fn of_container(
+    context: &Context,
+    facts: &Facts,
+) -> Result<Vec<(String, PathBuf)>, VolumeError> {
+    facts
+        .volumes
+        .iter()
+        .map(|volume| Ok((volume.target.clone(), data(context, &volume.name)?)))
+        .collect()
+}

@@ -3,19 +3,23 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use shiplap_ops::{export, save::Output};
+use shiplap_ops::{
+    container::{self, ContainerError},
+    export,
+    save::Output,
+};
 
 use crate::face::{self, Face, Failure};
 
-/// Export an image's filesystem as a tar archive
+/// Export a container's or an image's filesystem as a tar archive
 #[derive(Debug, Args)]
 pub(crate) struct Export {
     /// Write to a file, instead of STDOUT
     #[arg(short, long, value_name = "string")]
     output: Option<PathBuf>,
-    /// Image to export
-    #[arg(value_name = "IMAGE")]
-    image: String,
+    /// Container to export, or image
+    #[arg(value_name = "CONTAINER|IMAGE")]
+    source: String,
 }
 
 impl Export {
@@ -29,6 +33,16 @@ impl Export {
         let session = face.session(true)?;
         let mut stream = face.output.stream();
         let output = path.map_or(Output::Stream(&mut stream), Output::File);
-        Ok(export::export(&session.context, &self.image, output)?)
+        match container::find(&session.context, &self.source) {
+            Ok(container) => {
+                let tree = container.tree();
+                container::export::export(&session.context, &container.name, &tree, output)?;
+            }
+            Err(ContainerError::NotFound { .. }) => {
+                export::export(&session.context, &self.source, output)?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
     }
 }
