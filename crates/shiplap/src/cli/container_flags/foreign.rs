@@ -1,0 +1,223 @@
+//! Flags of Docker's that ask for what is not to be had without its daemon: each takes the values
+//! that mean what is done anyway, and refuses the others by name.
+//!
+//! The help does not show them.
+
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+
+use super::FlagError;
+
+/// One such flag.
+struct Foreign {
+    flag: &'static str,
+    /// It may stand without a value.
+    is_switch: bool,
+    /// Values that mean what is done anyway.
+    granted: &'static [&'static str],
+    reason: &'static str,
+}
+
+const fn value(
+    flag: &'static str,
+    granted: &'static [&'static str],
+    reason: &'static str,
+) -> Foreign {
+    Foreign {
+        flag,
+        is_switch: false,
+        granted,
+        reason,
+    }
+}
+
+const fn switch(
+    flag: &'static str,
+    granted: &'static [&'static str],
+    reason: &'static str,
+) -> Foreign {
+    Foreign {
+        is_switch: true,
+        ..value(flag, granted, reason)
+    }
+}
+
+const NO_DISK_LIMITS: &str = "input and output of disks can't be limited";
+const NO_HEALTH: &str = "there is no daemon that would check a container's health";
+const NO_NETWORKS: &str = "networks have no addresses or names to be chosen";
+const NO_LOG_DRIVERS: &str = "the log is always a file of JSON lines, and never cut";
+const NO_REALTIME: &str = "processors can't be limited in real time";
+const NO_VOLUME_DRIVERS: &str = "volumes are always directories of the store";
+const OWN_NAMESPACE: &str = "a container always has such a namespace of its own";
+
+const FLAGS: [Foreign; 48] = [
+    value(
+        "annotation",
+        &[],
+        "annotations are not passed to the OCI runtime",
+    ),
+    value("blkio-weight", &["0"], NO_DISK_LIMITS),
+    value("blkio-weight-device", &[], NO_DISK_LIMITS),
+    value(
+        "cgroup-parent",
+        &[""],
+        "a container's control group is always beside its peers'",
+    ),
+    value("cgroupns", &["", "private"], OWN_NAMESPACE),
+    value("cpu-rt-period", &["0"], NO_REALTIME),
+    value("cpu-rt-runtime", &["0"], NO_REALTIME),
+    value("cpuset-mems", &[""], "nodes of memory can't be chosen"),
+    value(
+        "device-cgroup-rule",
+        &[],
+        "devices are only given by their paths, with --device",
+    ),
+    value("device-read-bps", &[], NO_DISK_LIMITS),
+    value("device-read-iops", &[], NO_DISK_LIMITS),
+    value("device-write-bps", &[], NO_DISK_LIMITS),
+    value("device-write-iops", &[], NO_DISK_LIMITS),
+    switch(
+        "disable-content-trust",
+        &["true"],
+        "there are no notaries to ask",
+    ),
+    value(
+        "gpus",
+        &[],
+        "there is no driver that would set GPUs up; --device gives device nodes",
+    ),
+    value("health-cmd", &[], NO_HEALTH),
+    value("health-interval", &["0", "0s"], NO_HEALTH),
+    value("health-retries", &["0"], NO_HEALTH),
+    value("health-start-interval", &["0", "0s"], NO_HEALTH),
+    value("health-start-period", &["0", "0s"], NO_HEALTH),
+    value("health-timeout", &["0", "0s"], NO_HEALTH),
+    value("ip", &[], NO_NETWORKS),
+    value("ip6", &[], NO_NETWORKS),
+    value("ipc", &["", "private", "shareable"], OWN_NAMESPACE),
+    value("isolation", &["", "default"], "that is a word of Windows"),
+    value("kernel-memory", &["0"], "kernels no longer limit it apart"),
+    value("link", &[], NO_NETWORKS),
+    value("link-local-ip", &[], NO_NETWORKS),
+    value("log-driver", &["", "json-file"], NO_LOG_DRIVERS),
+    value("log-opt", &[], NO_LOG_DRIVERS),
+    value("mac-address", &[], NO_NETWORKS),
+    value(
+        "memory-reservation",
+        &["0"],
+        "memory has no soft limit; --memory is the hard one",
+    ),
+    value(
+        "memory-swappiness",
+        &["-1"],
+        "it can't be chosen for one container",
+    ),
+    value("net-alias", &[], NO_NETWORKS),
+    value("network-alias", &[], NO_NETWORKS),
+    switch("no-healthcheck", &["true", "false"], NO_HEALTH),
+    switch(
+        "oom-kill-disable",
+        &["false"],
+        "the kernel may always end a container's processes",
+    ),
+    value("pid", &["", "private"], OWN_NAMESPACE),
+    value(
+        "storage-opt",
+        &[],
+        "a container's own files are only limited by the disk",
+    ),
+    switch(
+        "use-api-socket",
+        &["false"],
+        "there is no daemon with a socket",
+    ),
+    value(
+        "userns",
+        &["", "host"],
+        "the user namespace is always that of whoever calls",
+    ),
+    value("uts", &["", "private"], OWN_NAMESPACE),
+    value("volume-driver", &["", "local"], NO_VOLUME_DRIVERS),
+    value(
+        "volumes-from",
+        &[],
+        "name the volumes with -v; inspect lists those of a container",
+    ),
+    value("cpu-count", &["0"], "that is a flag for Windows"),
+    value("cpu-percent", &["0"], "that is a flag for Windows"),
+    value("io-maxbandwidth", &["0"], "that is a flag for Windows"),
+    value("io-maxiops", &["0"], "that is a flag for Windows"),
+];
+
+impl Foreign {
+    fn argument(&self) -> Arg {
+        let argument = Arg::new(self.flag)
+            .long(self.flag)
+            .hide(true)
+            .action(ArgAction::Append);
+        if self.is_switch {
+            argument
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("true")
+        } else {
+            argument.allow_hyphen_values(true)
+        }
+    }
+}
+
+/// Those that were given.
+#[derive(Debug)]
+pub(super) struct ForeignFlags {
+    /// Places in the list, and values.
+    given: Vec<(usize, String)>,
+}
+
+impl ForeignFlags {
+    /// Whether all that was asked for is so anyway.
+    pub(super) fn check(&self) -> Result<(), FlagError> {
+        for (at, value) in &self.given {
+            let Some(foreign) = FLAGS.get(*at) else {
+                continue;
+            };
+            if !foreign.granted.contains(&value.as_str()) {
+                return Err(FlagError::Foreign {
+                    flag: foreign.flag,
+                    value: value.clone(),
+                    reason: foreign.reason,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Args for ForeignFlags {
+    fn augment_args(command: Command) -> Command {
+        command.args(FLAGS.iter().map(Foreign::argument))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for ForeignFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut given = Vec::new();
+        for (at, foreign) in FLAGS.iter().enumerate() {
+            let values = matches.get_many::<String>(foreign.flag);
+            given.extend(
+                values
+                    .into_iter()
+                    .flatten()
+                    .map(|value| (at, value.clone())),
+            );
+        }
+        Ok(Self { given })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
