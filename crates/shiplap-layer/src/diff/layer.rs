@@ -67,6 +67,7 @@ pub fn write<W: Write>(
 
 /// Writes the entry `path` of `root`, itself if it is a symbolic link, and all that is below it;
 /// in the tar it is called `name` (a directory may be `.`). Directories come before their entries.
+/// What the kernel shows of itself below, as `/proc`, is left out.
 ///
 /// # Errors
 /// [`DiffError::File`] if it isn't there or something in it can't be read, [`DiffError::Name`],
@@ -105,7 +106,9 @@ pub fn write_tree<W: Write>(
             continue;
         }
         let below = unless_gone(open_child_dir(&here.dir, &child));
-        if let Some(dir) = below.map_err(file_error("open", &path))? {
+        if let Some(dir) = below.map_err(file_error("open", &path))?
+            && !is_kernels(&dir).map_err(file_error("open", &path))?
+        {
             open.push(Open::new(dir, path, name)?);
         }
     }
@@ -227,6 +230,21 @@ impl<'a, W: Write> Entries<'a, W> {
 /// Whether a layer would take the name for a whiteout.
 pub(super) fn is_reserved(name: &[u8]) -> bool {
     name.starts_with(b".wh.")
+}
+
+/// Whether a directory lies in a file system whose files are no data: some seem to be terabytes.
+fn is_kernels(dir: &OwnedFd) -> Result<bool, Errno> {
+    // cgroup, cgroup2, devpts, mqueue, proc, sysfs (statfs(2)).
+    const KINDS: [u64; 6] = [
+        0x27_e0eb,
+        0x6367_7270,
+        0x1cd1,
+        0x1980_0202,
+        0x9fa0,
+        0x6265_6572,
+    ];
+    let kind = u64::try_from(rustix::fs::fstatfs(dir)?.f_type).unwrap_or(0);
+    Ok(KINDS.contains(&kind))
 }
 
 /// What a name led to, or nothing if it leads to nothing any more.

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use shiplap_layer::diff::{DiffError, Owner};
 use shiplap_layer::erofs::{LayerIndex, ReadError};
@@ -41,7 +41,14 @@ pub enum RootAccess {
     /// It runs: its root directory, as `/proc/PID/root`.
     Live(OwnedFd),
     /// It doesn't. The caller keeps it from starting meanwhile.
-    Stopped(ContainerTree),
+    Stopped {
+        /// Its files.
+        tree: ContainerTree,
+        /// What it has mounted when it runs: where in the container, and the directory of the host.
+        /// What isn't a directory is passed over; so is what is mounted below a directory that is
+        /// copied out.
+        mounts: Vec<(String, PathBuf)>,
+    },
 }
 
 /// How to copy.
@@ -181,13 +188,9 @@ pub fn copy_out(
     options: CopyOptions,
 ) -> Result<u64, CopyError> {
     let store = context.store()?;
-    let view = View::open(root, store)?;
     let wanted = ContainerPath::parse(path.as_bytes());
-    let place = if wanted.is_directory || options.follow_link {
-        view.place(&wanted.path)?
-    } else {
-        view.place_itself(&wanted.path)?
-    };
+    let is_followed = wanted.is_directory || options.follow_link;
+    let (view, place) = View::open(root, store)?.reach(root, &wanted.path, is_followed)?;
     let kind = view.kind(&place)?;
     let kind = kind.ok_or_else(|| CopyError::NotFound {
         path: path.to_owned(),
@@ -237,9 +240,8 @@ pub fn copy_in(
     options: CopyOptions,
 ) -> Result<u64, CopyError> {
     let store = context.store()?;
-    let view = View::open(root, store)?;
     let wanted = ContainerPath::parse(path.as_bytes());
-    let place = view.place(&wanted.path)?;
+    let (view, place) = View::open(root, store)?.reach(root, &wanted.path, true)?;
     let target = Target {
         kind: view.kind(&place)?,
         path: place,

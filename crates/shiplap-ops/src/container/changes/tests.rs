@@ -122,7 +122,15 @@ impl Fixture {
     }
 }
 
-struct Mounted(PathBuf);
+pub(crate) struct Mounted(PathBuf);
+
+impl Mounted {
+    /// A file system that needs no more than its name.
+    pub(crate) fn new(kind: &str, path: &Path) -> Self {
+        rustix::mount::mount(kind, path, kind, MountFlags::empty(), None).unwrap();
+        Self(path.to_owned())
+    }
+}
 
 impl Drop for Mounted {
     fn drop(&mut self) {

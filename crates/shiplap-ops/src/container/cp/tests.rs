@@ -13,7 +13,7 @@ use shiplap_layer::unpack::Rights;
 
 use super::path::ContainerPath;
 use super::{CopyError, CopyOptions, CopyTo, Input, RootAccess, copy_in, copy_out};
-use crate::container::changes::tests::{Fixture, is_root, shell, snapshot, tar_of};
+use crate::container::changes::tests::{Fixture, Mounted, is_root, shell, snapshot, tar_of};
 
 const PLAIN: CopyOptions = CopyOptions {
     archive: false,
@@ -183,6 +183,13 @@ fn before() -> Vec<String> {
     words(&temp.path().join("t"))
 }
 
+fn stopped(fixture: &Fixture) -> RootAccess {
+    RootAccess::Stopped {
+        tree: fixture.tree(),
+        mounts: Vec::new(),
+    }
+}
+
 fn live(root: &Path) -> RootAccess {
     RootAccess::Live(OwnedFd::from(fs::File::open(root).unwrap()))
 }
@@ -197,8 +204,8 @@ fn files_come_out_as_docker_copies_them() {
     made.run(&format!("rm -r s; {SOURCE}"));
     let image = Fixture::new(SOURCE);
     let accesses = [
-        ("image", RootAccess::Stopped(image.tree())),
-        ("made", RootAccess::Stopped(made.tree())),
+        ("image", stopped(&image)),
+        ("made", stopped(&made)),
         ("live", live(&image.path("lower"))),
     ];
     for (how, access) in accesses {
@@ -242,9 +249,9 @@ fn files_go_in_as_docker_copies_them() {
                 }
                 "made" => {
                     fixture.run(&format!("rm -r t; {TARGET}"));
-                    RootAccess::Stopped(fixture.tree())
+                    stopped(&fixture)
                 }
-                _ => RootAccess::Stopped(fixture.tree()),
+                _ => stopped(&fixture),
             };
             let from = Input::File(source.path().join(case.0));
             let copy = |options| copy_in(&fixture.context, from, &access, case.1, options);
@@ -274,7 +281,7 @@ fn copying_into_a_stopped_container_leaves_what_the_kernel_expects() {
         "mkdir -p a/b a/gone opaque; echo 2 >a/b/g; echo 2 >a/gone/g; echo 2 >opaque/h; chmod 700 a/gone
          chown -R 7:8 a; chown 7:8 a/b/g",
     );
-    let access = RootAccess::Stopped(fixture.tree());
+    let access = stopped(&fixture);
     let from = Input::File(source.path().join("a/b/g"));
     copy_in(&fixture.context, from, &access, "/a/b/", PLAIN).unwrap();
     // The directories on the way are as the image has them.
@@ -337,10 +344,7 @@ fn streams_are_tars() {
         return;
     }
     let fixture = Fixture::new(SOURCE);
-    for access in [
-        RootAccess::Stopped(fixture.tree()),
-        live(&fixture.path("lower")),
-    ] {
+    for access in [stopped(&fixture), live(&fixture.path("lower"))] {
         let list = |path: &str| {
             let mut tar = Vec::new();
             let to = CopyTo::Stream(&mut tar);
@@ -358,7 +362,7 @@ fn streams_are_tars() {
         assert_eq!(list("s/ld/"), "ld ld/sub ld/sub/y ld/x");
     }
     let tar = tar_of(&fixture.path("lower/s/d"));
-    let access = RootAccess::Stopped(fixture.tree());
+    let access = stopped(&fixture);
     let put = |tar: &[u8], path: &str| {
         let from: &mut &[u8] = &mut &*tar;
         copy_in(&fixture.context, Input::Stream(from), &access, path, PLAIN)
@@ -377,12 +381,84 @@ fn streams_are_tars() {
 }
 
 #[test]
+fn mounts_of_a_stopped_container_are_reached() {
+    if !is_root() {
+        return;
+    }
+    let fixture = Fixture::new("mkdir -p data/hidden; ln -s data alias; echo 1 >f");
+    let host = tempfile::tempdir().unwrap();
+    let [volume, inner] = ["volume", "inner"].map(|name| host.path().join(name));
+    shell(
+        host.path(),
+        "mkdir volume inner; echo 2 >volume/f; ln -s /etc volume/out; touch file",
+    );
+    let mount = |target: &str, host: &Path| (target.to_owned(), host.to_owned());
+    let access = RootAccess::Stopped {
+        tree: fixture.tree(),
+        mounts: vec![
+            mount("/data", &volume),
+            mount("/data/in/side", &inner),
+            mount("/f", &host.path().join("file")),
+        ],
+    };
+    let put = |target: &str| {
+        let from = Input::File(fixture.path("lower/f"));
+        copy_in(&fixture.context, from, &access, target, PLAIN)
+    };
+    for target in ["/data", "alias/new", "/data/in/side/", "/plain", "/f"] {
+        put(target).unwrap();
+    }
+    assert!(put("/data/hidden/x").is_err());
+    // A link in a volume stays in it.
+    assert!(put("/data/out/x").is_err());
+    assert_eq!(words(&volume), ["f=1", "new=1", "out@/etc"]);
+    assert_eq!(words(&inner), ["f=1"]);
+    let seen = fixture.mounted(words);
+    assert_eq!(
+        seen,
+        ["alias@data", "data/", "data/hidden/", "f=1", "plain=1"]
+    );
+    let list = |path: &str| {
+        let mut tar = Vec::new();
+        copy_out(
+            &fixture.context,
+            &access,
+            path,
+            CopyTo::Stream(&mut tar),
+            PLAIN,
+        )
+        .unwrap();
+        let found = fixture.applied(&tar);
+        found.into_keys().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(list("/data"), "data data/f data/new data/out");
+    assert_eq!(list("/alias/."), "f new out");
+    assert_eq!(list("/alias"), "alias");
+    assert_eq!(list("/data/in/side/f"), "f");
+}
+
+#[test]
+fn what_the_kernel_shows_of_itself_is_left_out() {
+    if !is_root() {
+        return;
+    }
+    let fixture = Fixture::new("mkdir proc; echo 1 >f");
+    let proc = Mounted::new("proc", &fixture.path("lower/proc"));
+    let mut tar = Vec::new();
+    let access = live(&fixture.path("lower"));
+    let to = CopyTo::Stream(&mut tar);
+    copy_out(&fixture.context, &access, "/", to, PLAIN).unwrap();
+    drop(proc);
+    assert!(fixture.applied(&tar).into_keys().eq(["f", "proc"]));
+}
+
+#[test]
 fn names_of_whiteouts_are_refused() {
     if !is_root() {
         return;
     }
     let fixture = Fixture::new("mkdir d s; echo 1 >d/f");
-    let access = RootAccess::Stopped(fixture.tree());
+    let access = stopped(&fixture);
     let source = tempfile::tempdir().unwrap();
     shell(source.path(), "mkdir d; touch d/.wh.f .wh.d");
     for name in ["d", ".wh.d"] {
@@ -413,10 +489,7 @@ fn no_link_leads_outside() {
     );
     let fixture = Fixture::new(&links);
     let source = outside.path().join("secret");
-    for access in [
-        RootAccess::Stopped(fixture.tree()),
-        live(&fixture.path("lower")),
-    ] {
+    for access in [stopped(&fixture), live(&fixture.path("lower"))] {
         for path in ["absolute", "in/deep/climbing", "chained", "../../absolute"] {
             let temp = tempfile::tempdir().unwrap();
             let to = CopyTo::Path(temp.path().to_owned());
@@ -457,7 +530,7 @@ fn owners_and_attributes() {
     let fixture = Fixture::new(
         "echo 1 >f; chown 5:6 f; chmod 4711 f; setfattr -n user.k -v v f; touch -d @99 f",
     );
-    let access = RootAccess::Stopped(fixture.tree());
+    let access = stopped(&fixture);
     for (options, owner) in [(PLAIN, "0:0"), (ARCHIVE, "5:6")] {
         let temp = tempfile::tempdir().unwrap();
         let to = CopyTo::Path(temp.path().join("out"));

@@ -1,6 +1,7 @@
 //! A container's files, running or not.
 
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt as _;
 
 use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
@@ -35,24 +36,58 @@ impl View {
                 let directory = directory.try_clone().map_err(failed("open", b"/"))?;
                 Self::Live(Root::new(directory))
             }
-            RootAccess::Stopped(tree) => Self::Stopped(tree.open(store)?),
+            RootAccess::Stopped { tree, .. } => Self::Stopped(tree.open(store)?),
         })
     }
 
-    /// Where a path leads, all links followed; what is missing of it stays as written.
-    pub(super) fn place(&self, path: &[u8]) -> Result<Vec<u8>, CopyError> {
+    /// Where a path leads, and in what: a mount of a container that is stopped is a tree of its own.
+    /// The last name is followed only if `is_followed`; what is missing of it stays as written.
+    pub(super) fn reach(
+        self,
+        root: &RootAccess,
+        path: &[u8],
+        is_followed: bool,
+    ) -> Result<(Self, Vec<u8>), CopyError> {
+        let mounts = match root {
+            RootAccess::Live(_) => &[][..],
+            RootAccess::Stopped { mounts, .. } => mounts,
+        };
+        let mounts = mounts.iter().filter(|(_, host)| host.is_dir());
+        let mounts = mounts.map(|(target, host)| Ok((self.place(target.as_bytes())?, host)));
+        let mounts = mounts.collect::<Result<Vec<_>, CopyError>>()?;
+        let names: Vec<_> = path.split(|byte| *byte == b'/').collect();
+        // The longest part of the path that is a mount counts.
+        for count in (1..=names.len()).rev().filter(|_| !mounts.is_empty()) {
+            let (part, rest) = names.split_at(count);
+            let place = self.place_of(&part.join(&b'/'), is_followed || !rest.is_empty())?;
+            // Of several at one place the last is on top.
+            if let Some((_, host)) = mounts.iter().rfind(|(target, _)| *target == place) {
+                let host_path = host.as_os_str().as_bytes();
+                let view = Self::Live(Root::open(host).map_err(failed("open", host_path))?);
+                let place = view.place_of(&rest.join(&b'/'), is_followed)?;
+                return Ok((view, place));
+            }
+        }
+        let place = self.place_of(path, is_followed)?;
+        Ok((self, place))
+    }
+
+    fn place_of(&self, path: &[u8], is_followed: bool) -> Result<Vec<u8>, CopyError> {
+        if is_followed {
+            return self.place(path);
+        }
+        let (directory, name) = split_last(path);
+        Ok(join(&self.place(directory)?, name))
+    }
+
+    /// All links followed.
+    fn place(&self, path: &[u8]) -> Result<Vec<u8>, CopyError> {
         match self {
             Self::Live(root) => resolve_in_root(path, |part| read_link(root, part))
                 .and_then(|place| place.map_err(Errno::from))
                 .map_err(failed("follow", path)),
             Self::Stopped(tree) => Ok(tree.merged.place(path)?),
         }
-    }
-
-    /// The same, but the last name is not followed.
-    pub(super) fn place_itself(&self, path: &[u8]) -> Result<Vec<u8>, CopyError> {
-        let (directory, name) = split_last(path);
-        Ok(join(&self.place(directory)?, name))
     }
 
     /// What is at a place.
