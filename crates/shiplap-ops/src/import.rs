@@ -1,4 +1,5 @@
-//! `import`: an image of one layer, made from the tar of a root file system.
+//! `import`: an image of one layer, made from the tar of a root file system. A tar of the web is
+//! taken in as it comes and never lies in a file of its own.
 
 use std::fs::File;
 use std::io::Read;
@@ -7,14 +8,23 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use shiplap_layer::ingest::{self, IngestError};
 use shiplap_model::config::{ContainerConfig, History, ImageConfig, Rootfs};
-use shiplap_model::{Descriptor, ImageId, Manifest, Platform, Reference, media_type};
+use shiplap_model::{Descriptor, ImageId, Manifest, Platform, Reference, limits, media_type};
 use shiplap_store::{ImageError, LayerRecord, NewImage, StoreError};
 
 use crate::context::Context;
-use crate::load::Input;
 use crate::progress::{Event, LayerState, Progress};
 use crate::transport::TransportError;
 use crate::transport::docker_archive::fetched;
+
+/// Where the tar comes from.
+pub enum Tarball<'a> {
+    /// A file.
+    File(PathBuf),
+    /// A stream, as standard input.
+    Stream(&'a mut (dyn Read + Send)),
+    /// An http or https address.
+    Address(String),
+}
 
 /// What the image is to be.
 #[derive(Debug, Clone, Default)]
@@ -35,11 +45,14 @@ pub enum ImportError {
     /// The tar can't be opened.
     #[error(transparent)]
     Transport(#[from] TransportError),
+    /// The tar can't be fetched.
+    #[error(transparent)]
+    Download(#[from] shiplap_registry::Error),
     /// The tar can't be a layer.
-    #[error("import {}: {source}", path.display())]
+    #[error("import {name}: {source}")]
     Layer {
-        /// The file, or `-`.
-        path: PathBuf,
+        /// The file, `-`, or the address without its query.
+        name: String,
         /// Why.
         source: IngestError,
     },
@@ -57,38 +70,29 @@ pub enum ImportError {
 /// [`ImportError`]; then nothing of it is in the store.
 pub fn import(
     context: &Context,
-    input: Input<'_>,
+    tarball: Tarball<'_>,
     options: ImportOptions,
     progress: &dyn Progress,
 ) -> Result<ImageId, ImportError> {
-    let path = match &input {
-        Input::File(path) => path.clone(),
-        Input::Stream(_) => PathBuf::from("-"),
-    };
-    let mut source: Box<dyn Read + Send + '_> = match input {
-        Input::File(path) => {
-            Box::new(File::open(&path).map_err(TransportError::io("open", &path))?)
-        }
-        Input::Stream(stream) => Box::new(stream),
-    };
+    let Opened {
+        name,
+        mut source,
+        total_bytes,
+    } = open(context, tarball)?;
     let lease = context.store()?.lease()?;
     let (tar, index) = (lease.file()?, lease.file()?);
     let tell = |done_bytes| {
         let state = LayerState::Loading {
             done_bytes,
-            total_bytes: 0,
+            total_bytes,
         };
         progress.event(Event::Layer {
             id: "import",
             state,
         });
     };
-    let facts = ingest::ingest(&mut source, tar.file(), index.file(), &tell).map_err(|source| {
-        ImportError::Layer {
-            path: path.clone(),
-            source,
-        }
-    })?;
+    let facts = ingest::ingest(&mut source, tar.file(), index.file(), &tell)
+        .map_err(|source| failed(&name, source))?;
     let record = LayerRecord {
         diff_id: facts.diff_id,
         tar_bytes: facts.tar_bytes,
@@ -101,7 +105,7 @@ pub fn import(
     let comment = options
         .message
         .clone()
-        .unwrap_or_else(|| format!("Imported from {}", path.display()));
+        .unwrap_or_else(|| format!("Imported from {name}"));
     let config = config_of(&record, comment, options, &context.settings().platform);
     let config = fetched(&config)?;
     let layer = Descriptor::new(
@@ -124,6 +128,56 @@ pub fn import(
             ..NewImage::of(&manifest.digest)
         })?
         .id)
+}
+
+/// A tar that is about to be read.
+struct Opened<'a> {
+    /// What people know it by.
+    name: String,
+    source: Box<dyn Read + Send + 'a>,
+    /// 0 where nobody knows.
+    total_bytes: u64,
+}
+
+fn open<'a>(context: &Context, tarball: Tarball<'a>) -> Result<Opened<'a>, ImportError> {
+    Ok(match tarball {
+        Tarball::File(path) => {
+            let file = File::open(&path).map_err(TransportError::io("open", &path))?;
+            Opened {
+                name: path.display().to_string(),
+                total_bytes: file.metadata().map_or(0, |metadata| metadata.len()),
+                source: Box::new(file),
+            }
+        }
+        Tarball::Stream(stream) => Opened {
+            name: "-".to_owned(),
+            total_bytes: 0,
+            source: Box::new(stream),
+        },
+        Tarball::Address(address) => {
+            let download = context.client().download(&address, limits::LAYER_BYTES)?;
+            Opened {
+                name: download.address().to_owned(),
+                total_bytes: download.size_bytes().unwrap_or(0),
+                source: Box::new(download),
+            }
+        }
+    })
+}
+
+/// What went wrong on the way here names where, and is no fault of the layer.
+fn failed(name: &str, source: IngestError) -> ImportError {
+    let source = match source {
+        IngestError::Source(error) => match error.downcast() {
+            Ok(error) => return ImportError::Download(error),
+            Err(error) => IngestError::Source(error),
+        },
+        other => other,
+    };
+    ImportError::Layer {
+        name: name.to_owned(),
+        source,
+    }
 }
 
 fn config_of(

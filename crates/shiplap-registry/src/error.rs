@@ -44,16 +44,21 @@ pub enum Item {
     Search,
     /// A token for the registry, from its token server.
     Token,
+    /// A file of the web: scheme, host and path of its address.
+    File(String),
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Item::File(address) = &self.item {
+            return f.write_str(address);
+        }
         f.write_str(&self.registry)?;
         if !self.repository.is_empty() {
             write!(f, "/{}", self.repository)?;
         }
         match &self.item {
-            Item::Whole => Ok(()),
+            Item::Whole | Item::File(_) => Ok(()),
             Item::Tag(tag) => write!(f, ":{tag}"),
             Item::Manifest(digest) | Item::Blob(digest) => write!(f, "@{digest}"),
             Item::Upload => f.write_str(" (upload)"),
@@ -155,6 +160,14 @@ pub enum Error {
     /// No registry name, or an address in a rule that is none.
     #[error("use {0:?} as a registry: want host, host:port or host/path")]
     Address(String),
+    /// An address that no file is fetched from.
+    #[error("download {address:?}: {problem}")]
+    Download {
+        /// What of it may be shown: no user, password or query.
+        address: String,
+        /// Why not.
+        problem: &'static str,
+    },
     /// The registry does not have it.
     #[error("find {target}: {refusal}")]
     NotFound {
@@ -332,6 +345,7 @@ impl Error {
             | Self::Withheld { target, .. }
             | Self::Source { target, .. } => Some(target),
             Self::Address(_)
+            | Self::Download { .. }
             | Self::TokenServer(_)
             | Self::Realm { .. }
             | Self::Certificates { .. }

@@ -15,6 +15,7 @@ mod blob;
 pub mod challenge;
 mod client;
 pub mod credentials;
+mod download;
 mod error;
 mod exchange;
 mod lists;
@@ -31,6 +32,7 @@ pub use client::{Client, WarningSink};
 pub use credentials::{
     Credential, CredentialError, CredentialFiles, CredentialStore, Kept, Secret,
 };
+pub use download::Download;
 pub use error::{Error, Item, ProtocolFault, Refusal, RegistryError, Target};
 pub use lists::{TagDetails, TagPlatform};
 pub use manifest::{FetchedManifest, ManifestHead, ManifestName};

@@ -402,7 +402,7 @@ fn certificates(paths: &[impl AsRef<Path>]) -> Result<Vec<Certificate>, Error> {
     Ok(all)
 }
 
-/// A proxy's address without its user and password.
-fn hidden(address: &str) -> String {
+/// An address without its user and password.
+pub(crate) fn hidden(address: &str) -> String {
     address.rsplit('@').next().unwrap_or_default().to_owned()
 }

@@ -1,13 +1,13 @@
 //! `import`.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use shiplap_model::{Platform, Reference, change, config::ContainerConfig};
-use shiplap_ops::{
-    import::{self, ImportOptions},
-    load::Input,
-};
+use shiplap_ops::import::{self, ImportOptions, Tarball};
 
 use crate::face::{self, Face, Failure};
 
@@ -23,8 +23,8 @@ pub(crate) struct Import {
     /// Set what the image runs on
     #[arg(long, value_name = "string")]
     platform: Option<Platform>,
-    /// Tarball to read; - is STDIN
-    #[arg(value_name = "FILE|-")]
+    /// Tarball to read: a file, an http or https URL, or - for STDIN
+    #[arg(value_name = "FILE|URL|-")]
     source: PathBuf,
     /// Name of the image
     #[arg(value_name = "REPOSITORY[:TAG]")]
@@ -48,8 +48,19 @@ impl Import {
         };
         let session = face.session(true)?;
         let mut stdin = io::stdin();
-        let input = face::file(Some(self.source)).map_or(Input::Stream(&mut stdin), Input::File);
-        let id = import::import(&session.context, input, options, &*session.teller)?;
+        let tarball = match address(&self.source) {
+            Some(address) => Tarball::Address(address.to_owned()),
+            None => {
+                face::file(Some(self.source)).map_or(Tarball::Stream(&mut stdin), Tarball::File)
+            }
+        };
+        let id = import::import(&session.context, tarball, options, &*session.teller)?;
         Ok(face.output.line(&id.to_string())?)
     }
+}
+
+/// The source if it is an address, as Docker tells one from a file.
+fn address(source: &Path) -> Option<&str> {
+    let is_address = |text: &&str| text.starts_with("http://") || text.starts_with("https://");
+    source.to_str().filter(is_address)
 }

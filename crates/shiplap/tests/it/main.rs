@@ -14,6 +14,7 @@ mod crash;
 mod harness;
 mod hostile;
 mod images;
+mod import;
 mod inspect;
 mod mount;
 mod pull;

@@ -24,8 +24,7 @@ use shiplap_model::{ImageId, Platform};
 
 use super::{ContainerTree, changes};
 use crate::context::{Context, Settings};
-use crate::import::{ImportOptions, import};
-use crate::load::Input;
+use crate::import::{ImportOptions, Tarball, import};
 use crate::progress::Silent;
 
 /// A store, an image in it, and the directories of a container of it.
@@ -64,7 +63,7 @@ impl Fixture {
         shell(&temp.path().join("lower"), script);
         let tar = tar_of(&temp.path().join("lower"));
         let options = ImportOptions::default();
-        let image = import(&context, Input::Stream(&mut &*tar), options, &Silent).unwrap();
+        let image = import(&context, Tarball::Stream(&mut &*tar), options, &Silent).unwrap();
         Self {
             temp,
             context,
