@@ -12,6 +12,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
 use shiplap_layer::diff::{DiffError, Owner};
 use shiplap_layer::erofs::{LayerIndex, ReadError};
 use shiplap_layer::export::ExportError;
@@ -19,13 +20,17 @@ use shiplap_layer::ingest::{self, IngestError, LayerFacts, MadeError};
 use shiplap_layer::root::Root;
 use shiplap_layer::stack::{Layer, StackError, Type};
 use shiplap_layer::tar::WriteError;
-use shiplap_layer::unpack::{self, Form, Options, Rights, UnpackError};
+use shiplap_layer::unpack::{self, Form, Marks, Options, Rights, UnpackError};
+use shiplap_model::container::MountSource;
 use shiplap_store::{Lease, StagedFile, StoreError};
 
 use super::changes::{ContainerTree, TreeError};
+use super::volume::{self, VolumeError};
+use super::{Container, ContainerError};
 use crate::context::Context;
 pub use crate::files::CopyTo;
 pub use crate::load::Input;
+use crate::snapshot;
 
 mod path;
 #[cfg(test)]
@@ -40,7 +45,7 @@ use view::{Kind, View};
 pub enum RootAccess {
     /// It runs: its root directory, as `/proc/PID/root`.
     Live(OwnedFd),
-    /// It doesn't. The caller keeps it from starting meanwhile.
+    /// It doesn't.
     Stopped {
         /// Its files.
         tree: ContainerTree,
@@ -48,7 +53,42 @@ pub enum RootAccess {
         /// What isn't a directory is passed over; so is what is mounted below a directory that is
         /// copied out.
         mounts: Vec<(String, PathBuf)>,
+        /// Keeps it from being started meanwhile.
+        lock: Option<File>,
     },
+}
+
+impl RootAccess {
+    /// How the files of a container are reached now.
+    ///
+    /// # Errors
+    /// [`CopyError`].
+    pub fn of(context: &Context, container: &Container) -> Result<Self, CopyError> {
+        let lock = container.lock()?;
+        let state = container.state()?;
+        if let (true, Some(pid)) = (state.status.is_live(), state.pid) {
+            let path = format!("/proc/{pid}/root");
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let root = rustix::fs::open(&path, flags, Mode::empty());
+            let root = root.map_err(failed("open", path.as_bytes()))?;
+            // Now that it is open: the number may have been given to another process since.
+            if container.process(&state).is_some() {
+                return Ok(Self::Live(root));
+            }
+        }
+        let binds = container.facts.options.storage.mounts.iter();
+        let binds = binds.filter_map(|mount| match &mount.source {
+            MountSource::Bind { path, .. } => Some((mount.target.clone(), PathBuf::from(path))),
+            _ => None,
+        });
+        let mut mounts: Vec<_> = binds.filter(|(_, host)| host.is_absolute()).collect();
+        mounts.extend(volume::of_container(context, &container.facts)?);
+        Ok(Self::Stopped {
+            tree: container.tree(),
+            mounts,
+            lock: Some(lock),
+        })
+    }
 }
 
 /// How to copy.
@@ -58,8 +98,6 @@ pub struct CopyOptions {
     pub archive: bool,
     /// A symbolic link that is named is copied as what it points to.
     pub follow_link: bool,
-    /// What this process may do with files.
-    pub rights: Rights,
 }
 
 /// Why nothing, or not everything, was copied.
@@ -69,6 +107,12 @@ pub enum CopyError {
     /// The store's failure.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The container's record can't be read.
+    #[error(transparent)]
+    Container(#[from] ContainerError),
+    /// A volume of it can't be found.
+    #[error(transparent)]
+    Volume(#[from] VolumeError),
     /// The container's files can't be read.
     #[error(transparent)]
     Tree(#[from] TreeError),
@@ -219,7 +263,7 @@ pub fn copy_out(
     let target = Root::open(directory).map_err(failed("open", &plan.directory))?;
     staged.check(&plan.directory, |path| view::kind_in(&target, path))?;
     let rights = if options.archive {
-        options.rights
+        rights()
     } else {
         Rights::Caller
     };
@@ -277,7 +321,7 @@ pub fn copy_in(
     }
     staged.check(&directory, |path| view.kind(&join(&directory, path)))?;
     let target = view.writable(&directory, &staged.index)?;
-    staged.unpack(&target, &directory, options.rights)?;
+    staged.unpack(&target, &directory, rights())?;
     Ok(staged.facts.tar_bytes)
 }
 
@@ -419,6 +463,17 @@ impl Staged {
                 path: shown(path),
                 source,
             })
+    }
+}
+
+/// What this process may do with files.
+fn rights() -> Rights {
+    if !rustix::process::geteuid().is_root() {
+        return Rights::Caller;
+    }
+    match snapshot::marks() {
+        Marks::Trusted => Rights::Full,
+        Marks::User => Rights::Namespace,
     }
 }
 

@@ -32,6 +32,8 @@ pub(crate) struct Fixture {
     pub(crate) temp: tempfile::TempDir,
     pub(crate) context: Context,
     pub(crate) image: ImageId,
+    /// How the kernel mounts it.
+    pub(crate) marks: Marks,
 }
 
 pub(crate) fn is_root() -> bool {
@@ -68,6 +70,7 @@ impl Fixture {
             temp,
             context,
             image,
+            marks: Marks::Trusted,
         }
     }
 
@@ -79,7 +82,7 @@ impl Fixture {
         ContainerTree {
             image: self.image.clone(),
             upper: self.path("upper"),
-            marks: Marks::Trusted,
+            marks: self.marks,
             mounts: Vec::new(),
         }
     }
@@ -97,7 +100,11 @@ impl Fixture {
         let merged = self.path("merged");
         let options =
             ["lower", "upper", "work"].map(|n| format!("{n}dir={}", self.path(n).display()));
-        let options = format!("{},redirect_dir=off,metacopy=off", options.join(","));
+        let more = match self.marks {
+            Marks::Trusted => "redirect_dir=off,metacopy=off",
+            Marks::User => "userxattr",
+        };
+        let options = format!("{},{more}", options.join(","));
         let options = std::ffi::CString::new(options).unwrap();
         let flags = MountFlags::empty();
         rustix::mount::mount("overlay", &merged, "overlay", flags, &*options).unwrap();

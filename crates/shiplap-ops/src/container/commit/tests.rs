@@ -11,6 +11,7 @@ use std::os::unix::net::UnixListener;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use shiplap_layer::unpack::Marks;
 use shiplap_model::config::ContainerConfig;
 use shiplap_model::{ImageConfig, ImageId, Reference};
 
@@ -74,12 +75,19 @@ fn a_committed_container_is_what_the_kernel_showed() {
     if !is_root() {
         return;
     }
-    let fixture = Fixture::new(BASE);
+    for marks in [Marks::Trusted, Marks::User] {
+        let mut fixture = Fixture::new(BASE);
+        fixture.marks = marks;
+        commits_what_the_kernel_shows(&fixture);
+    }
+}
+
+fn commits_what_the_kernel_shows(fixture: &Fixture) {
     let seen = fixture.run(CHANGES);
-    let options = options(&fixture);
+    let options = options(fixture);
     let image = commit(&fixture.context, &options).unwrap();
     assert_eq!(fixture.unpacked(&image), seen);
-    assert_eq!(config(&fixture, &image).rootfs.diff_ids.len(), 2);
+    assert_eq!(config(fixture, &image).rootfs.diff_ids.len(), 2);
 
     let mut tar = Vec::new();
     export(
@@ -97,11 +105,11 @@ fn a_committed_container_is_what_the_kernel_showed() {
     };
     let squashed = commit(&fixture.context, &squashed).unwrap();
     assert_eq!(fixture.unpacked(&squashed), seen);
-    let config = config(&fixture, &squashed);
+    let config = config(fixture, &squashed);
     assert_eq!((config.rootfs.diff_ids.len(), config.history.len()), (1, 1));
     // The same changes at the same time are the same image.
     assert_eq!(commit(&fixture.context, &options).unwrap(), image);
-    umoci_unpacks(&fixture, &image, &seen);
+    umoci_unpacks(fixture, &image, &seen);
 }
 
 /// umoci's idea of the same image, if it is there.

@@ -9,7 +9,7 @@ use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use shiplap_layer::unpack::Rights;
+use shiplap_layer::unpack::Marks;
 
 use super::path::ContainerPath;
 use super::{CopyError, CopyOptions, CopyTo, Input, RootAccess, copy_in, copy_out};
@@ -18,7 +18,6 @@ use crate::container::changes::tests::{Fixture, Mounted, is_root, shell, snapsho
 const PLAIN: CopyOptions = CopyOptions {
     archive: false,
     follow_link: false,
-    rights: Rights::Full,
 };
 const ARCHIVE: CopyOptions = CopyOptions {
     archive: true,
@@ -187,6 +186,7 @@ fn stopped(fixture: &Fixture) -> RootAccess {
     RootAccess::Stopped {
         tree: fixture.tree(),
         mounts: Vec::new(),
+        lock: None,
     }
 }
 
@@ -270,10 +270,17 @@ fn copying_into_a_stopped_container_leaves_what_the_kernel_expects() {
     if !is_root() {
         return;
     }
-    let fixture = Fixture::new(
+    for marks in [Marks::Trusted, Marks::User] {
+        leaves_what_the_kernel_expects(marks);
+    }
+}
+
+fn leaves_what_the_kernel_expects(marks: Marks) {
+    let mut fixture = Fixture::new(
         "mkdir -p a/b a/gone opaque; echo 1 >a/b/f; echo 1 >a/gone/f; echo 1 >opaque/hidden; chmod 750 a
          chown 3:4 a/b; setfattr -n user.k -v v a/b; touch -d @1000 a/b; touch -d @2000 a",
     );
+    fixture.marks = marks;
     fixture.run("rm -r a/gone; rm -r opaque; mkdir opaque");
     let source = tempfile::tempdir().unwrap();
     shell(
@@ -400,6 +407,7 @@ fn mounts_of_a_stopped_container_are_reached() {
             mount("/data/in/side", &inner),
             mount("/f", &host.path().join("file")),
         ],
+        lock: None,
     };
     let put = |target: &str| {
         let from = Input::File(fixture.path("lower/f"));
