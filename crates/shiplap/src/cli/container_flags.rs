@@ -78,6 +78,14 @@ type Lookup<'l> = &'l dyn Fn(&str) -> Option<String>;
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true, args_override_self = true)]
 pub(crate) struct ContainerFlags {
+    /// Image, the command to run in it, and its arguments
+    #[arg(
+        value_names = ["IMAGE", "COMMAND", "ARG"],
+        required = true,
+        num_args = 1..,
+        trailing_var_arg = true
+    )]
+    call: Vec<String>,
     /// Print usage
     #[arg(long, action = ArgAction::Help)]
     help: Option<bool>,
@@ -108,14 +116,6 @@ pub(crate) struct ContainerFlags {
     security: security::SecurityFlags,
     #[command(flatten)]
     foreign: foreign::ForeignFlags,
-    /// Image, the command to run in it, and its arguments
-    #[arg(
-        value_names = ["IMAGE", "COMMAND", "ARG"],
-        required = true,
-        num_args = 1..,
-        trailing_var_arg = true
-    )]
-    call: Vec<String>,
 }
 
 impl ContainerFlags {

@@ -23,23 +23,60 @@ pub(super) fn program(first: Option<&OsString>) -> String {
         .to_owned()
 }
 
-/// Docker also takes `--quiet=true` and `--quiet=false`.
+/// Docker also takes `--quiet=true` and `--quiet=false`. What stands behind an image belongs to
+/// the program run in it, and stays as it is.
 pub(super) fn plain_switches(command: &Command, arguments: Vec<OsString>) -> Vec<OsString> {
     let mut plain = Vec::with_capacity(arguments.len());
-    let mut is_over = false;
+    let (mut verb, mut words) = (command, 0);
+    let (mut is_over, mut is_value) = (false, false);
     for argument in arguments {
         is_over |= argument == "--";
-        let switch = argument
-            .to_str()
-            .filter(|_| !is_over)
-            .and_then(|text| switch(command, text));
-        match switch {
+        let text = argument.to_str().filter(|_| !is_over && !is_value);
+        is_value = text.is_some_and(|text| wants_value(&[verb, command], text));
+        if let Some(word) = text.filter(|text| !text.starts_with('-')) {
+            match verb.find_subcommand(word) {
+                Some(below) => (verb, words) = (below, 0),
+                None => words += 1,
+            }
+            is_over = ends_flags(verb, words);
+        }
+        match text.and_then(|text| switch(command, text)) {
             Some((name, true)) => plain.push(name.into()),
             Some((_, false)) => {}
             None => plain.push(argument),
         }
     }
     plain
+}
+
+/// Whether so many words leave the rest to the program run.
+fn ends_flags(verb: &Command, words: usize) -> bool {
+    let mut positionals = verb.get_positionals();
+    positionals.any(clap::Arg::is_trailing_var_arg_set) && words >= verb.get_positionals().count()
+}
+
+/// Whether the flag's value is the next word.
+fn wants_value(verbs: &[&Command], text: &str) -> bool {
+    let find = |is_it: &dyn Fn(&clap::Arg) -> bool| {
+        let mut known = verbs.iter().flat_map(|verb| verb.get_arguments());
+        known
+            .find(|argument| is_it(argument))
+            .is_some_and(|flag| flag.get_action().takes_values() && !flag.is_require_equals_set())
+    };
+    if let Some(long) = text.strip_prefix("--") {
+        return find(&|flag| {
+            let aliases = flag.get_all_aliases().unwrap_or_default();
+            flag.get_long() == Some(long) || aliases.contains(&long)
+        });
+    }
+    let letters = text.strip_prefix('-').unwrap_or_default();
+    let mut letters = letters.chars().peekable();
+    while let Some(letter) = letters.next() {
+        if find(&|flag| flag.get_short() == Some(letter)) {
+            return letters.peek().is_none();
+        }
+    }
+    false
 }
 
 /// A switch with its value, if the text is one and every verb that has the flag has it as a switch.

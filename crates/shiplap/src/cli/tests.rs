@@ -95,6 +95,14 @@ fn switches_take_values_as_dockers_do() {
     check("images --filter=true", "images --filter=true");
     check("images -- --quiet=true", "images -- --quiet=true");
     check("images --nope=true", "images --nope=true");
+    check("docker run -it --rm=true x", "docker run -it --rm x");
+    check("run x --rm=true", "run x --rm=true");
+    check("run -e a -itw /x --net host x --rm=false", "run -e a -itw /x --net host x --rm=false");
+    check("run -ea --rm=true x --rm=true", "run -ea --rm x --rm=true");
+    check("run --env --rm=true --rm=true x", "run --env --rm=true --rm x");
+    check("exec --tty=true x --tty=false y", "exec --tty x y");
+    check("exec x y --tty=false", "exec x y --tty=false");
+    check("container run x --rm=true", "container run x --rm=true");
 }
 
 /// The definition of every verb, with the words that call it.
@@ -144,6 +152,7 @@ fn usage_is_dockers() {
         "docker save [OPTIONS] IMAGE [IMAGE...]",
         "docker tag SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]",
         "docker logout [SERVER]",
+        "docker run [OPTIONS] IMAGE [COMMAND] [ARG...]",
     ]
     .into_iter()
     .for_each(check);

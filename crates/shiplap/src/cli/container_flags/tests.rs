@@ -47,12 +47,13 @@ fn resolve(line: &str) -> Result<Value, String> {
     Ok(value)
 }
 
+fn check(line: &str, pointer: &str, wanted: Value) {
+    let found = resolve(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+    assert_eq!(found.pointer(pointer), Some(&wanted), "{line} {pointer}");
+}
+
 #[test]
-fn lines_and_what_they_come_to() {
-    let check = |line: &str, pointer: &str, wanted: Value| {
-        let found = resolve(line).unwrap_or_else(|error| panic!("{line}: {error}"));
-        assert_eq!(found.pointer(pointer), Some(&wanted), "{line} {pointer}");
-    };
+fn what_runs_and_what_it_sees_of_files() {
     let none = Value::Null;
     check("img", "/image", json!("img"));
     check("img", "/process/command", json!([]));
@@ -126,7 +127,10 @@ fn lines_and_what_they_come_to() {
         json!("r"),
     );
     check("--host-certs img", "/storage/host_certs", json!(true));
+}
 
+#[test]
+fn network_limits_and_security() {
     check("--network host img", "/network/mode", json!("host"));
     check("--net bridge img", "/network/mode", json!("private"));
     check(
