@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::{ContainerConfig, Healthcheck};
+use crate::container::signal;
 use crate::units::{self, UnitError};
 
 mod commit;
@@ -319,34 +320,13 @@ fn cleaned(path: &str) -> String {
     format!("/{}", parts.join("/"))
 }
 
-/// Linux's signals by name, without `SIG`; the real-time ones are counted.
-const SIGNALS: [&str; 36] = [
-    "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL",
-    "PIPE", "POLL", "PROF", "PWR", "QUIT", "RTMAX", "RTMIN", "SEGV", "STKFLT", "STOP", "SYS",
-    "TERM", "TRAP", "TSTP", "TTIN", "TTOU", "URG", "USR1", "USR2", "VTALRM", "WINCH", "XCPU",
-    "XFSZ",
-];
-
 fn stop_signal(draft: &mut Draft, line: &Line) -> Result<(), Fault> {
     let signal = draft.word(line)?;
-    if !is_signal(&signal) {
+    if signal::parse(&signal).is_err() {
         return Err(Fault::Signal(signal));
     }
     draft.config.stop_signal = Some(signal);
     Ok(())
-}
-
-fn is_signal(text: &str) -> bool {
-    let name = text.to_ascii_uppercase();
-    let name = name.strip_prefix("SIG").unwrap_or(&name);
-    let counted = |rest: &str, most: u8| rest.parse().is_ok_and(|n: u8| (1..=most).contains(&n));
-    if let Some(above) = name.strip_prefix("RTMIN+") {
-        return counted(above, 15);
-    }
-    if let Some(below) = name.strip_prefix("RTMAX-") {
-        return counted(below, 14);
-    }
-    SIGNALS.contains(&name) || counted(text, 64)
 }
 
 fn on_build(draft: &mut Draft, line: &Line) -> Result<(), Fault> {

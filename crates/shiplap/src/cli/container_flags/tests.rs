@@ -47,9 +47,13 @@ fn resolve(line: &str) -> Result<Value, String> {
     Ok(value)
 }
 
-fn check(line: &str, pointer: &str, wanted: Value) {
+fn check(line: &str, pointer: &str, wanted: impl Into<Value>) {
     let found = resolve(line).unwrap_or_else(|error| panic!("{line}: {error}"));
-    assert_eq!(found.pointer(pointer), Some(&wanted), "{line} {pointer}");
+    assert_eq!(
+        found.pointer(pointer),
+        Some(&wanted.into()),
+        "{line} {pointer}"
+    );
 }
 
 #[test]
@@ -130,7 +134,7 @@ fn what_runs_and_what_it_sees_of_files() {
 }
 
 #[test]
-fn network_limits_and_security() {
+fn what_it_sees_of_the_network() {
     check("--network host img", "/network/mode", json!("host"));
     check("--net bridge img", "/network/mode", json!("private"));
     check(
@@ -166,7 +170,10 @@ fn network_limits_and_security() {
         "/network/dns_options",
         json!(["ndots:1"]),
     );
+}
 
+#[test]
+fn how_much_it_may_use() {
     check(
         "-m 64m --memory-swap -1 img",
         "/limits/memory_bytes",
@@ -209,7 +216,10 @@ fn network_limits_and_security() {
     let limits = "--ulimit core=1 --ulimit nproc=2:3 --ulimit core=4 img";
     check(limits, "/limits/ulimits/1/soft", json!(4));
     check(limits, "/limits/ulimits/0/hard", json!(3));
+}
 
+#[test]
+fn what_it_may_do() {
     check("--privileged img", "/security/privileged", json!(true));
     check(
         "--cap-add net_admin img",
