@@ -14,6 +14,7 @@ pub mod cp;
 pub mod create;
 pub mod exec;
 pub mod export;
+pub mod inspect;
 pub mod list;
 pub mod logs;
 mod lost;
@@ -177,7 +178,11 @@ impl Container {
     pub(crate) fn await_supervisor(&self) -> Result<(), ContainerError> {
         let path = self.path("supervisor.lock");
         let failed = || ContainerError::file("wait for", &path);
-        let file = File::open(&path).map_err(failed())?;
+        let file = match File::open(&path) {
+            // It never had one, or is gone with all its files.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            result => result.map_err(failed())?,
+        };
         file.lock_shared().map_err(failed())
     }
 

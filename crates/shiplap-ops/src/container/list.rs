@@ -223,7 +223,8 @@ pub(crate) fn size_of_changes(container: &Container) -> u64 {
     size_of(&container.upper())
 }
 
-fn size_of(directory: &Path) -> u64 {
+/// Sizes of the regular files in a directory, in bytes.
+pub(crate) fn size_of(directory: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(directory) else {
         return 0;
     };

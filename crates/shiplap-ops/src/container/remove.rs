@@ -59,6 +59,7 @@ pub fn remove(
         }
     }
     let _lock = container.lock()?;
+    container.await_supervisor()?;
     lost::clean(context, &container)?;
     let store = context.store().map_err(ContainerError::from)?;
     store

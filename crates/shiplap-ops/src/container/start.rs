@@ -76,6 +76,8 @@ pub fn start(context: &Context, container: &Container) -> Result<Started, StartE
             was_running: true,
         });
     }
+    // The one before may not have cleared away yet.
+    container.await_supervisor()?;
     lost::clean(context, container)?;
     let failed = |source| StartError::Supervisor {
         name: container.name.clone(),

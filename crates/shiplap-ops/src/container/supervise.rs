@@ -65,7 +65,7 @@ impl SuperviseError {
 pub(super) fn refusal_code(reason: &str) -> u8 {
     let reason = reason.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| reason.contains(word));
-    if has(&["permission denied", "is a directory", "exec format error"]) {
+    if has(&["permission denied", "open executable", "is a directory", "exec format error"]) {
         126
     } else if has(&["not found", "no such file"]) {
         127
@@ -305,10 +305,15 @@ impl Running {
             tracing::warn!("somebody attached takes no output");
         }
         finish(context, &self.container, self.state.exited(code));
-        shared.audience.dismiss(&Message::Exited { code }, PATIENCE);
-        self.prepared.clean(&self.container);
-        if self.container.facts.options.auto_remove {
+        // Who is told of the end must find what Docker would leave; the rest can wait.
+        let removes = self.container.facts.options.auto_remove;
+        if removes {
+            self.prepared.clean(&self.container);
             remove::erase(context, &self.container);
+        }
+        shared.audience.dismiss(&Message::Exited { code }, PATIENCE);
+        if !removes {
+            self.prepared.clean(&self.container);
         }
     }
 

@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use shiplap_ops::inspect::{self, InspectedConfig, InspectedImage, Nothing};
+use shiplap_ops::{
+    Context,
+    container::{self, ContainerError, volume},
+    inspect::{self, InspectedConfig, InspectedImage, Nothing},
+};
 
 use crate::{
     face::{Face, Failure},
     template::{self, Record, Template, Value},
 };
 
-/// Display detailed information on one or more images
+/// Display detailed information on containers, images and volumes
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
     /// Format output using a custom template: 'json' or a Go template
@@ -22,14 +26,122 @@ pub(crate) struct Inspect {
     /// Only inspect objects of the given type
     #[arg(long = "type", value_name = "string")]
     kind: Option<Kind>,
-    /// Images to inspect
-    #[arg(value_name = "IMAGE", required = true)]
-    images: Vec<String>,
+    /// What to inspect
+    #[arg(value_name = "NAME|ID", required = true)]
+    names: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+/// Display detailed information on one or more images
+#[derive(Debug, Args)]
+pub(crate) struct ImageInspect {
+    #[command(flatten)]
+    one: InspectOne,
+}
+
+/// Display detailed information on one or more containers
+#[derive(Debug, Args)]
+pub(crate) struct ContainerInspect {
+    #[command(flatten)]
+    one: InspectOne,
+}
+
+/// Display detailed information on one or more volumes
+#[derive(Debug, Args)]
+pub(crate) struct VolumeInspect {
+    #[command(flatten)]
+    one: InspectOne,
+}
+
+#[derive(Debug, Args)]
+struct InspectOne {
+    /// Format output using a custom template: 'json' or a Go template
+    #[arg(short, long, value_name = "string")]
+    format: Option<String>,
+    #[arg(short, long, hide = true)]
+    size: bool,
+    /// What to inspect
+    #[arg(value_name = "NAME", required = true)]
+    names: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Kind {
+    Container,
     Image,
+    Volume,
+}
+
+impl ImageInspect {
+    pub(crate) fn run(self, face: &Face) -> Result<(), Failure> {
+        self.one.of(Kind::Image).run(face)
+    }
+}
+
+impl ContainerInspect {
+    pub(crate) fn run(self, face: &Face) -> Result<(), Failure> {
+        self.one.of(Kind::Container).run(face)
+    }
+}
+
+impl VolumeInspect {
+    pub(crate) fn run(self, face: &Face) -> Result<(), Failure> {
+        self.one.of(Kind::Volume).run(face)
+    }
+}
+
+impl InspectOne {
+    fn of(self, kind: Kind) -> Inspect {
+        Inspect {
+            format: self.format,
+            size: self.size,
+            kind: Some(kind),
+            names: self.names,
+        }
+    }
+}
+
+/// Something that was found, as Docker tells it.
+enum Found {
+    Image(Box<InspectedImage>),
+    Other(serde_json::Value),
+}
+
+impl Found {
+    /// Looks for it as a container, an image, a volume: as Docker does.
+    fn find(context: &Context, name: &str, kind: Option<Kind>) -> Result<Self, Failure> {
+        let may_be = |wanted| kind.is_none_or(|kind| kind == wanted);
+        if may_be(Kind::Container) {
+            match container::find(context, name) {
+                Ok(found) => return Ok(Self::Other(container::inspect::inspect(context, &found)?)),
+                Err(ContainerError::NotFound { .. }) if kind.is_none() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if may_be(Kind::Volume) {
+            match volume::inspect(context, name) {
+                Ok(volume) => return Ok(Self::Other(serde_json::to_value(volume)?)),
+                Err(_) if kind.is_none() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(Self::Image(Box::new(inspect::inspect(context, name)?)))
+    }
+
+    fn json(&self) -> serde_json::Result<serde_json::Value> {
+        match self {
+            Self::Image(image) => serde_json::to_value(image),
+            Self::Other(value) => Ok(value.clone()),
+        }
+    }
+}
+
+impl Serialize for Found {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Image(image) => image.serialize(serializer),
+            Self::Other(value) => value.serialize(serializer),
+        }
+    }
 }
 
 enum Format {
@@ -49,20 +161,19 @@ impl Inspect {
         let mut found = Vec::new();
         let mut lines = String::new();
         let mut is_failed = false;
-        for image in &self.images {
-            let image = match inspect::inspect(&session.context, image) {
-                Ok(image) => image,
-                Err(error) => {
+        for name in &self.names {
+            let one = match Found::find(&session.context, name, self.kind) {
+                Ok(one) => one,
+                Err(failure) => {
                     is_failed = true;
-                    face.output
-                        .talk(&format!("{}: failed to {error}", face.program));
+                    face.tell(&failure);
                     continue;
                 }
             };
             match &format {
-                Format::Indented => found.push(image),
-                Format::Json => lines.push_str(&(serde_json::to_string(&image)? + "\n")),
-                Format::Template(template) => lines.push_str(&(filled(template, &image)? + "\n")),
+                Format::Indented => found.push(one),
+                Format::Json => lines.push_str(&(serde_json::to_string(&one)? + "\n")),
+                Format::Template(template) => lines.push_str(&(filled(template, &one)? + "\n")),
             }
         }
         if matches!(format, Format::Indented) {
@@ -88,16 +199,19 @@ pub(crate) fn indented<T: Serialize>(data: &T) -> serde_json::Result<String> {
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-/// The template's text for an image: with Docker's types, so that what an image lacks has the zero
-/// of its type; if that fails, with its JSON, as Docker does, so that JSON's names work too.
-fn filled(template: &Template, image: &InspectedImage) -> Result<String, Failure> {
+/// The template's text for what was found. For an image with Docker's types, so that what an image
+/// lacks has the zero of its type; if that fails, with its JSON, as Docker does, so that JSON's
+/// names work too.
+fn filled(template: &Template, found: &Found) -> Result<String, Failure> {
+    let plain = Value::from_json(&found.json()?);
+    let Found::Image(image) = found else {
+        return Ok(template.execute_strictly(&plain)?);
+    };
     let typed = match template.execute(&value(image)) {
         Ok(text) => return Ok(text),
         Err(error) => error,
     };
-    let plain = serde_json::to_value(image)?;
-    let strict: Result<String, template::Error> =
-        template.execute_strictly(&Value::from_json(&plain));
+    let strict: Result<String, template::Error> = template.execute_strictly(&plain);
     strict.map_err(|_| typed.into())
 }
 

@@ -14,7 +14,10 @@ use crate::{
 };
 
 mod check;
+mod commit;
+mod container_flags;
 mod copy;
+mod cp;
 mod df;
 mod exec;
 mod export;
@@ -36,6 +39,8 @@ mod pull;
 mod push;
 mod rm;
 mod rmi;
+mod rootless;
+mod run;
 mod save;
 mod search;
 mod shell;
@@ -45,6 +50,7 @@ mod tag;
 mod tags;
 #[cfg(test)]
 mod tests;
+mod volume;
 
 /// Container images without a daemon
 #[derive(Debug, Parser)]
@@ -109,7 +115,14 @@ enum Command {
     Logout(login::Logout),
     Mount(mount::Mount),
     Umount(mount::Umount),
+    Run(Box<run::Run>),
+    Create(Box<run::Create>),
+    Start(run::Start),
+    Attach(run::Attach),
     Ps(ps::Ps),
+    Commit(commit::Commit),
+    Cp(cp::ContainerCp),
+    Diff(commit::Diff),
     Exec(exec::Exec),
     Logs(logs::Logs),
     Top(logs::Top),
@@ -127,6 +140,9 @@ enum Command {
     /// Manage images
     #[command(subcommand)]
     Image(ImageCommand),
+    /// Manage volumes
+    #[command(subcommand)]
+    Volume(VolumeCommand),
     /// Manage the store
     #[command(subcommand)]
     System(SystemCommand),
@@ -145,7 +161,7 @@ enum ImageCommand {
     Export(export::Export),
     History(history::History),
     Import(import::Import),
-    Inspect(inspect::Inspect),
+    Inspect(inspect::ImageInspect),
     Load(load::Load),
     #[command(alias = "list")]
     Ls(images::ImageLs),
@@ -164,7 +180,14 @@ enum ImageCommand {
 #[derive(Debug, Subcommand)]
 #[command(disable_help_subcommand = true)]
 enum ContainerCommand {
+    Attach(run::Attach),
+    Commit(commit::Commit),
+    Cp(cp::ContainerCp),
+    Create(Box<run::Create>),
+    Diff(commit::Diff),
     Exec(exec::Exec),
+    Export(export::Export),
+    Inspect(inspect::ContainerInspect),
     Kill(stop::Kill),
     Logs(logs::Logs),
     #[command(alias = "list", alias = "ps")]
@@ -175,6 +198,8 @@ enum ContainerCommand {
     Restart(stop::Restart),
     #[command(alias = "remove")]
     Rm(rm::Rm),
+    Run(Box<run::Run>),
+    Start(run::Start),
     Stop(stop::Stop),
     Top(logs::Top),
     Unpause(stop::Unpause),
@@ -183,10 +208,35 @@ enum ContainerCommand {
 
 #[derive(Debug, Subcommand)]
 #[command(disable_help_subcommand = true)]
+enum VolumeCommand {
+    Create(volume::VolumeCreate),
+    Inspect(inspect::VolumeInspect),
+    #[command(alias = "list")]
+    Ls(volume::VolumeLs),
+    Prune(volume::VolumePrune),
+    #[command(alias = "remove")]
+    Rm(volume::VolumeRm),
+}
+
+impl VolumeCommand {
+    fn run(self, face: &Face) -> Result<(), Failure> {
+        match self {
+            Self::Create(verb) => verb.run(face),
+            Self::Inspect(verb) => verb.run(face),
+            Self::Ls(verb) => verb.run(face),
+            Self::Prune(verb) => verb.run(face),
+            Self::Rm(verb) => verb.run(face),
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+#[command(disable_help_subcommand = true)]
 enum SystemCommand {
     Check(check::Check),
     Df(df::Df),
     Info(info::InfoVerb),
+    MapIds(rootless::MapIds),
     Supervise(supervise::Supervise),
     Sweep(rmi::Sweep),
 }
@@ -212,7 +262,14 @@ impl Command {
             Self::Logout(verb) => verb.run(face),
             Self::Mount(verb) => verb.run(face),
             Self::Umount(verb) => verb.run(face),
+            Self::Run(verb) => verb.run(face),
+            Self::Create(verb) => verb.run(face),
+            Self::Start(verb) => verb.run(face),
+            Self::Attach(verb) => verb.run(face),
             Self::Ps(verb) => verb.run(face),
+            Self::Commit(verb) => verb.run(face),
+            Self::Cp(verb) => verb.run(face),
+            Self::Diff(verb) => verb.run(face),
             Self::Exec(verb) => verb.run(face),
             Self::Logs(verb) => verb.run(face),
             Self::Top(verb) => verb.run(face),
@@ -227,6 +284,7 @@ impl Command {
             Self::Container(command) => command.run(face),
             Self::Image(command) => command.run(face),
             Self::System(command) => command.run(face),
+            Self::Volume(command) => command.run(face),
             Self::Info(verb) => verb.run(face),
             Self::Version(verb) => verb.run(face),
             Self::Completion(verb) => verb.run(face),
@@ -263,6 +321,15 @@ impl ImageCommand {
 impl ContainerCommand {
     fn run(self, face: &Face) -> Result<(), Failure> {
         match self {
+            Self::Attach(verb) => verb.run(face),
+            Self::Commit(verb) => verb.run(face),
+            Self::Cp(verb) => verb.run(face),
+            Self::Create(verb) => verb.run(face),
+            Self::Diff(verb) => verb.run(face),
+            Self::Export(verb) => verb.run(face),
+            Self::Inspect(verb) => verb.run(face),
+            Self::Run(verb) => verb.run(face),
+            Self::Start(verb) => verb.run(face),
             Self::Exec(verb) => verb.run(face),
             Self::Kill(verb) => verb.run(face),
             Self::Logs(verb) => verb.run(face),
@@ -286,6 +353,7 @@ impl SystemCommand {
             Self::Check(verb) => verb.run(face),
             Self::Df(verb) => verb.run(face),
             Self::Info(verb) => verb.run(face),
+            Self::MapIds(verb) => verb.run(face),
             Self::Supervise(verb) => verb.run(face),
             Self::Sweep(verb) => verb.run(face),
         }
@@ -329,10 +397,14 @@ fn call_of(verb: &clap::Command) -> String {
         .into_iter()
         .collect();
     for argument in verb.get_positionals() {
-        let name = argument
-            .get_value_names()
-            .and_then(<[_]>::first)
-            .map_or("", |name| name.as_str());
+        let names = argument.get_value_names().unwrap_or_default();
+        let name = names.first().map_or("", |name| name.as_str());
+        if let [first, middle @ .., last] = names {
+            words.push(first.to_string());
+            words.extend(middle.iter().map(|name| format!("[{name}]")));
+            words.push(format!("[{last}...]"));
+            continue;
+        }
         let is_open = matches!(argument.get_action(), clap::ArgAction::Append);
         words.push(match (argument.is_required_set(), is_open) {
             (true, true) => format!("{name} [{name}...]"),
@@ -366,7 +438,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> ExitCode {
     if !cli.globals.host.is_empty() || cli.globals.context.is_some() {
         output.warn("there is no daemon: --host and --context mean nothing");
     }
-    let face = Face {
+    let mut face = Face {
         program,
         output,
         flags,
@@ -376,7 +448,9 @@ pub(crate) fn run(arguments: Vec<OsString>) -> ExitCode {
             let line = format!("Shiplap version {}", env!("CARGO_PKG_VERSION"));
             face.output.line(&line).map_err(Failure::from)
         }
-        Some(command) => command.run(&face),
+        Some(command) => {
+            rootless::enter(&mut face, &command).and_then(|()| command.run(&face))
+        }
         None => face
             .output
             .data(&command.render_help().to_string())

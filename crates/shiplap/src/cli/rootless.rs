@@ -17,6 +17,7 @@ impl Command {
             | Self::Create(_)
             | Self::Start(_)
             | Self::Commit(_)
+            | Self::Cp(_)
             | Self::Diff(_)
             | Self::Exec(_)
             | Self::Top(_)
@@ -27,7 +28,8 @@ impl Command {
             | Self::Unpause(_)
             | Self::Rm(_)
             | Self::Rmi(_)
-            | Self::Export(_) => true,
+            | Self::Export(_)
+            | Self::Volume(_) => true,
             Self::Container(command) => !matches!(
                 command,
                 ContainerCommand::Ls(_) | ContainerCommand::Logs(_) | ContainerCommand::Wait(_)

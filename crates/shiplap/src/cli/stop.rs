@@ -87,7 +87,7 @@ impl Restart {
     pub(crate) fn run(self, face: &Face) -> Result<(), Failure> {
         each(face, &self.containers, |session, container| {
             control::stop(container, self.signal.as_deref(), self.time)?;
-            container::start::wait(container)?;
+            start::wait(container)?;
             start::start(&session.context, container)?;
             Ok(None)
         })

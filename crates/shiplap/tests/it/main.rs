@@ -10,6 +10,7 @@
     reason = "a test stops at the first surprise, may say what it skips, and holds its table"
 )]
 
+mod container;
 mod crash;
 mod harness;
 mod hostile;
@@ -20,6 +21,7 @@ mod mount;
 mod pull;
 mod push;
 mod rmi;
+mod run;
 mod save_load;
 mod search;
 mod two_processes;

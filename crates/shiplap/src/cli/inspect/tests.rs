@@ -108,7 +108,7 @@ fn json_is_the_same_either_way() {
 #[test]
 fn templates_see_dockers_types() {
     let check = |image: &InspectedImage, template: &str, want: &str| {
-        let got = filled(&Template::parse(template).unwrap(), image).unwrap();
+        let got = filled(&Template::parse(template).unwrap(), &found(image)).unwrap();
         assert_eq!(got, want, "{template}");
     };
     check(&full(), "{{.Id}}", DIGEST);
@@ -163,7 +163,7 @@ fn templates_see_dockers_types() {
 #[test]
 fn templates_say_what_is_not_there() {
     let check = |template: &str, want: &str| {
-        let failure = filled(&Template::parse(template).unwrap(), &bare()).unwrap_err();
+        let failure = filled(&Template::parse(template).unwrap(), &found(&bare())).unwrap_err();
         let message = failure.message.unwrap();
         assert!(message.ends_with(want), "{message}");
     };
@@ -179,4 +179,8 @@ fn templates_say_what_is_not_there() {
         "{{.Config.Healthcheck.Test}}",
         "nil pointer evaluating *container.HealthConfig.Test",
     );
+}
+
+fn found(image: &InspectedImage) -> Found {
+    Found::Image(Box::new(image.clone()))
 }

@@ -3,6 +3,7 @@
 //!
 //! Nothing here calls the product's crates: it is judged from outside, as a user sees it.
 
+pub(crate) mod container;
 pub(crate) mod double;
 pub(crate) mod http;
 pub(crate) mod image;
