@@ -18,3 +18,5 @@ pub mod seccomp;
 pub mod spec;
 mod sys;
 pub mod users;
+
+pub use sys::die_with_parent;

@@ -183,7 +183,7 @@ pub(super) fn prepare(context: &Context, container: &Container) -> Result<Prepar
     fill_volumes(context, &image, facts)?;
     let user = user(&root, facts)?;
     let mut mounts = asked_mounts(context, facts)?;
-    mounts.extend(network::files(context, container)?);
+    mounts.extend(network::files(container)?);
     let mut env = environment(facts, &user);
     if facts.options.storage.host_certs || context.settings().containers.host_certs {
         mounts.push(bind(certificates(context)?, CERTIFICATES, true));
@@ -277,7 +277,23 @@ impl Prepared {
         )
     }
 
-    /// Process 1 of the container, once [`Prepared::run_command`] succeeded.
+    /// The call that makes the container up to before its program runs.
+    pub(super) fn create_command(&self, console: Option<&Path>) -> Command {
+        self.runtime.create(
+            &self.runtime_root,
+            &self.id,
+            &self.directory,
+            &self.directory.join("pid"),
+            console,
+        )
+    }
+
+    /// The call that has the program run of a container that was only made.
+    pub(super) fn start_command(&self) -> Command {
+        self.runtime.start(&self.runtime_root, &self.id)
+    }
+
+    /// Process 1 of the container, once it was made.
     pub(super) fn pid(&self) -> Result<Pid, ContainerError> {
         let path = self.directory.join("pid");
         let text = fs::read_to_string(&path).map_err(ContainerError::file("read", &path))?;

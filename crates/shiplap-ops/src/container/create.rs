@@ -14,6 +14,7 @@ use shiplap_model::reference::ReferenceError;
 use shiplap_model::{ImageConfig, ImageId, Platform, Reference};
 use shiplap_store::{ContainerError as RecordError, ResolveError, StoreError};
 
+use super::network::{self, NetworkError};
 use super::volume::{self, VolumeError};
 use super::{Container, ContainerError, Facts, State, VolumeUse, write_json};
 use crate::context::Context;
@@ -109,6 +110,9 @@ pub enum CreateError {
     /// A volume can't be made.
     #[error(transparent)]
     Volume(#[from] VolumeError),
+    /// It can't have the network wanted.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     /// The container's files can't be written.
     #[error(transparent)]
     Container(#[from] ContainerError),
@@ -159,10 +163,7 @@ pub fn create(
         name::check(wanted).map_err(|source| CreateError::Name { source })?;
     }
     let id = new_id();
-    let network = match options.options.network.mode {
-        Some(mode) => mode,
-        None => default_network(context, &mut warnings),
-    };
+    let network = network::decide(context, &options.options.network, &mut warnings)?;
     let volumes = volumes(&options.options, &effective)?;
     let facts = Facts {
         hostname: match (&options.options.network.hostname, network) {
@@ -315,22 +316,6 @@ fn environment(image: Vec<String>, process: &ProcessOptions) -> Vec<String> {
 }
 
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-fn default_network(context: &Context, warnings: &mut Vec<String>) -> NetworkMode {
-    let containers = &context.settings().containers;
-    if let Some(mode) = containers.network {
-        return mode;
-    }
-    if containers.find_program("pasta").is_some() {
-        return NetworkMode::Private;
-    }
-    warnings.push(
-        "pasta is not installed, so the container shares the host's network; \
-         --network says which one is meant"
-            .to_owned(),
-    );
-    NetworkMode::Host
-}
 
 fn host_name() -> String {
     rustix::system::uname()

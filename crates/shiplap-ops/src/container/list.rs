@@ -9,7 +9,7 @@ use shiplap_model::container::PortMapping;
 use shiplap_model::filter::{FilterError, Filters};
 use shiplap_store::{ResolveError, StoreError};
 
-use super::{Container, ContainerError, State, Status, all, find};
+use super::{Container, ContainerError, State, Status, all, find, network};
 use crate::context::Context;
 
 /// Which containers.
@@ -101,7 +101,7 @@ pub fn list(context: &Context, options: &PsOptions) -> Result<Vec<ListedContaine
             false => None,
         };
         listed.push(ListedContainer {
-            ports: facts.options.network.publish.clone(),
+            ports: network::ports_in(&container, &state).unwrap_or_default(),
             image,
             state,
             container,
@@ -157,7 +157,8 @@ impl<'o> Choice<'o> {
             && any("volume", &|wanted| volumes().any(|known| known == wanted))
             && any("network", &|mode| network_word(container) == mode)
             && any("publish", &|port| {
-                let ports = &facts.options.network.publish;
+                // What can't be read is published nowhere.
+                let ports = network::ports_in(container, state).unwrap_or_default();
                 ports
                     .iter()
                     .any(|known| is_port(port, known.host_port, &known.protocol))

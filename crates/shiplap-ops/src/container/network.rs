@@ -1,16 +1,27 @@
 //! What a container sees of the network: its own `/etc/hosts`, `/etc/hostname` and
-//! `/etc/resolv.conf`, mounted over the image's.
+//! `/etc/resolv.conf`, mounted over the image's, and with a private network the way out of it and
+//! the ports of the host that lead into it.
+//!
+//! The host's network is never changed: no interface, no address, no rule.
 
-use std::fs;
+mod pasta;
+mod publish;
+
+use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 
-use shiplap_model::container::NetworkMode;
+use rustix::mount::{UnmountFlags, mount_bind, unmount};
+use rustix::process::Pid;
+use shiplap_model::container::{NetworkMode, NetworkOptions, PortMapping};
 use shiplap_run::spec::BundleMount;
 
-use super::Container;
 use super::bundle::bind;
+use super::{Container, ContainerError, State, read_json, write_json};
 use crate::context::Context;
+
+pub(super) use pasta::Uplink;
 
 /// Why a container's network can't be made.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +35,91 @@ pub enum NetworkError {
         /// What the system said.
         source: io::Error,
     },
+    /// The ports that were chosen can't be written down.
+    #[error(transparent)]
+    Container(#[from] ContainerError),
+    /// The program for it is missing.
+    #[error(
+        "make a private network: pasta is not installed; \
+         install the package passt, or use --network host or none"
+    )]
+    NoPasta,
+    /// There can be no interfaces.
+    #[error("make a private network: open /dev/net/tun: {source}")]
+    NoTun {
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The container's namespace can't be handed on.
+    #[error("make a private network: mount its namespace: {source}")]
+    Namespace {
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The program can't be called.
+    #[error("make a private network: call pasta: {source}")]
+    Call {
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The program refuses.
+    #[error("make a private network: pasta: {words}")]
+    Refused {
+        /// Its words.
+        words: String,
+    },
+    /// Somebody else has the port.
+    #[error(
+        "publish port {}/{protocol}: Bind for {address} failed: port is already allocated",
+        address.port()
+    )]
+    Taken {
+        /// Of the host.
+        address: SocketAddr,
+        /// `tcp` or `udp`.
+        protocol: String,
+    },
+    /// The port can't be had.
+    #[error("publish port {}/{protocol}: Bind for {address} failed: {source}{}", address.port(), low(source))]
+    Port {
+        /// Of the host.
+        address: SocketAddr,
+        /// `tcp` or `udp`.
+        protocol: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Ports in the wrong order.
+    #[error("publish ports {first}-{last}: the last is before the first")]
+    PortOrder {
+        /// As asked for.
+        first: u16,
+        /// As asked for.
+        last: u16,
+    },
+    /// A protocol that is not carried.
+    #[error("publish port {port}/{protocol}: only tcp and udp can be published")]
+    Protocol {
+        /// In the container.
+        port: u16,
+        /// As asked for.
+        protocol: String,
+    },
+    /// What an image exposes is no port.
+    #[error("publish exposed port {text:?}: it is no port")]
+    Exposed {
+        /// As in the image's config.
+        text: String,
+    },
+}
+
+fn low(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "; ports below sysctl net.ipv4.ip_unprivileged_port_start are the machine's root's"
+        }
+        _ => "",
+    }
 }
 
 /// Files that are mounted into every container, and where.
@@ -33,11 +129,203 @@ pub(super) const MOUNTED_FILES: [(&str, &str); 3] = [
     ("resolv.conf", "/etc/resolv.conf"),
 ];
 
-/// Writes the files of a container's network; how they are mounted.
-pub(super) fn files(
-    _context: &Context,
+/// The file of a container's directory that holds the ports of the host that lead into it.
+const PORTS: &str = "ports.json";
+
+/// The network of a new container.
+///
+/// # Errors
+/// [`NetworkError`] if a private one is asked for and can't be had.
+pub(super) fn decide(
+    context: &Context,
+    options: &NetworkOptions,
+    warnings: &mut Vec<String>,
+) -> Result<NetworkMode, NetworkError> {
+    let mode = match options.mode.or(context.settings().containers.network) {
+        Some(NetworkMode::Private) => {
+            program(context)?;
+            NetworkMode::Private
+        }
+        Some(mode) => mode,
+        None => match program(context) {
+            Ok(_) => NetworkMode::Private,
+            Err(error) => {
+                let reason = match error {
+                    NetworkError::NoPasta => "pasta is not installed".to_owned(),
+                    error => error.to_string(),
+                };
+                warnings.push(format!(
+                    "{reason}, so the container shares the host's network; \
+                     --network says which one is meant"
+                ));
+                NetworkMode::Host
+            }
+        },
+    };
+    let publishes = !options.publish.is_empty() || options.publish_all;
+    let word = match mode {
+        NetworkMode::Host => "host",
+        NetworkMode::None => "none",
+        NetworkMode::Private => return Ok(mode),
+    };
+    if publishes {
+        warnings.push(format!(
+            "Published ports are discarded when using {word} network mode"
+        ));
+    }
+    Ok(mode)
+}
+
+/// `pasta`, if it is there and may make interfaces.
+fn program(context: &Context) -> Result<PathBuf, NetworkError> {
+    let program = context.settings().containers.find_program("pasta");
+    let program = program.ok_or(NetworkError::NoPasta)?;
+    // An interface is made of it only by what pasta asks of it then.
+    let tun = File::options().read(true).write(true).open("/dev/net/tun");
+    tun.map_err(|source| NetworkError::NoTun { source })?;
+    Ok(program)
+}
+
+/// A private network, decided before anything of the container is made.
+pub(super) struct Plan {
+    call: pasta::Call,
+    held: publish::Held,
+    /// The user named no network, and no port leads in.
+    is_dispensable: bool,
+}
+
+/// What is to be done for the container's network: `None` where the runtime does it all. The ports
+/// chosen are the container's from now on.
+///
+/// # Errors
+/// [`NetworkError`].
+pub(super) fn plan(context: &Context, container: &Container) -> Result<Option<Plan>, NetworkError> {
+    let facts = &container.facts;
+    if facts.network != NetworkMode::Private {
+        return Ok(None);
+    }
+    let program = program(context)?;
+    let (ports, held) = publish::choose(&publish::wanted(facts)?)?;
+    write_json(&container.path(PORTS), &ports)?;
+    let options = &facts.options.network;
+    Ok(Some(Plan {
+        is_dispensable: options.mode.is_none() && ports.is_empty(),
+        call: pasta::Call {
+            program,
+            ports,
+            maps_host: names_host(options),
+            forwards_names: options.dns.is_empty() && resolver(&host_resolv_conf()).1,
+        },
+        held,
+    }))
+}
+
+/// Whether the user wants the container to reach the host.
+fn names_host(options: &NetworkOptions) -> bool {
+    options
+        .add_hosts
+        .iter()
+        .any(|(_, address)| address == HOST_GATEWAY)
+}
+
+/// The address of `--add-host` that stands for the host.
+const HOST_GATEWAY: &str = "host-gateway";
+
+impl Plan {
+    /// Gives the network namespace of a process its way out. `None`: there is none, as the host
+    /// has none either.
+    pub(super) fn attach(
+        mut self,
+        container: &Container,
+        pid: Pid,
+    ) -> Result<Option<Uplink>, NetworkError> {
+        // Only a process with all rights of the container's may look at its namespaces by way of
+        // it; pasta has less.
+        let failed = |source| NetworkError::Namespace { source };
+        let namespace = container.path("netns");
+        File::create(&namespace).map_err(failed)?;
+        let of_process = format!("/proc/{}/ns/net", pid.as_raw_nonzero());
+        mount_bind(of_process, &namespace).map_err(|errno| failed(errno.into()))?;
+        self.held.release();
+        let attached = self.call.attach(&namespace);
+        // It has it open.
+        unmount(&namespace, UnmountFlags::DETACH).map_err(|errno| failed(errno.into()))?;
+        fs::remove_file(&namespace).map_err(failed)?;
+        match attached {
+            Err(error) if self.is_dispensable && !has_way_out() => {
+                tracing::warn!(%error, "the container has a loopback only");
+                return Ok(None);
+            }
+            attached => {
+                let uplink = attached?;
+                follow_gateway(container, pid)?;
+                Ok(Some(uplink))
+            }
+        }
+    }
+}
+
+/// Rewrites what the container reads of the network where pasta chose other addresses than it was
+/// told, as it does where the host has no network.
+fn follow_gateway(container: &Container, pid: Pid) -> Result<(), NetworkError> {
+    let routes = fs::read_to_string(format!("/proc/{}/net/route", pid.as_raw_nonzero()));
+    let found = routes.unwrap_or_default().lines().find_map(gateway);
+    match found {
+        Some(gateway) if gateway != pasta::GATEWAY => {
+            let text = hosts(container, &gateway, LOOPBACK_NAME);
+            let path = "hosts";
+            fs::write(container.path(path), text)
+                .map_err(|source| NetworkError::File { path, source })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the host itself reaches more than its own networks.
+fn has_way_out() -> bool {
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    let by_ipv6 = read("/proc/net/ipv6_route").lines().any(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        // Destination and its length in bits; the last is the interface.
+        fields.get(1) == Some(&"00") && fields.last() != Some(&"lo")
+    });
+    by_ipv6
+        || read("/proc/net/route")
+            .lines()
+            .any(|line| gateway(line).is_some())
+}
+
+/// The gateway of a line of `/proc/net/route`, if it is the way to everywhere.
+fn gateway(line: &str) -> Option<String> {
+    let mut fields = line.split_whitespace().skip(1);
+    let (destination, gateway) = (fields.next()?, fields.next()?);
+    let number = u32::from_str_radix(gateway, 16).ok()?;
+    let is_default = destination == "00000000" && number != 0;
+    // The kernel writes it in the byte order of the machine.
+    is_default.then(|| std::net::Ipv4Addr::from(number.to_ne_bytes()).to_string())
+}
+
+/// The ports of the host that lead into a container now: none if it does not run.
+///
+/// # Errors
+/// [`ContainerError`].
+pub fn ports(container: &Container) -> Result<Vec<PortMapping>, ContainerError> {
+    ports_in(container, &container.state()?)
+}
+
+/// The same in a state that is known.
+pub(super) fn ports_in(
     container: &Container,
-) -> Result<Vec<BundleMount>, NetworkError> {
+    state: &State,
+) -> Result<Vec<PortMapping>, ContainerError> {
+    if container.facts.network != NetworkMode::Private || !state.status.is_live() {
+        return Ok(Vec::new());
+    }
+    read_json(&container.path(PORTS))
+}
+
+/// Writes the files of a container's network; how they are mounted.
+pub(super) fn files(container: &Container) -> Result<Vec<BundleMount>, NetworkError> {
     let facts = &container.facts;
     let asked = |target: &str| {
         let mounts = &facts.options.storage.mounts;
@@ -46,9 +334,14 @@ pub(super) fn files(
     let mut mounts = Vec::new();
     for (path, target) in MOUNTED_FILES {
         let text = match path {
-            "hosts" => hosts(container),
+            "hosts" => match facts.network {
+                NetworkMode::Private => hosts(container, pasta::GATEWAY, pasta::ADDRESS),
+                NetworkMode::Host | NetworkMode::None => {
+                    hosts(container, "127.0.0.1", LOOPBACK_NAME)
+                }
+            },
             "hostname" => format!("{}\n", facts.hostname),
-            _ => resolv_conf(container),
+            _ => resolv_conf(&host_resolv_conf(), facts.network, &facts.options.network),
         };
         let file = container.path(path);
         fs::write(&file, text).map_err(|source| NetworkError::File { path, source })?;
@@ -59,7 +352,11 @@ pub(super) fn files(
     Ok(mounts)
 }
 
-fn hosts(container: &Container) -> String {
+/// The address of a name that nothing but a loopback has.
+const LOOPBACK_NAME: &str = "127.0.1.1";
+
+/// `/etc/hosts`, where `host` is the host's address seen from inside, and `own` the container's.
+fn hosts(container: &Container, host: &str, own: &str) -> String {
     let facts = &container.facts;
     let mut text = match (facts.network, fs::read_to_string("/etc/hosts")) {
         (NetworkMode::Host, Ok(text)) => text,
@@ -73,59 +370,72 @@ fn hosts(container: &Container) -> String {
             Some(domain) => format!("{0}.{domain} {0}", facts.hostname),
             None => facts.hostname.clone(),
         };
-        text.push_str(&format!("127.0.1.1\t{full}\n"));
+        text.push_str(&format!("{own}\t{full}\n"));
     }
     for (name, address) in &facts.options.network.add_hosts {
         let address = match address.as_str() {
-            "host-gateway" => host_address(facts.network),
-            given => given.to_owned(),
+            HOST_GATEWAY => host,
+            given => given,
         };
         text.push_str(&format!("{address}\t{name}\n"));
     }
     text
 }
 
-/// What stands for the host inside: itself, or the gateway, which pasta maps to it.
-fn host_address(network: NetworkMode) -> String {
-    let routes = fs::read_to_string("/proc/net/route").unwrap_or_default();
-    match network {
-        NetworkMode::Host | NetworkMode::None => None,
-        NetworkMode::Private => routes.lines().find_map(gateway),
-    }
-    .unwrap_or_else(|| "127.0.0.1".to_owned())
+fn host_resolv_conf() -> String {
+    fs::read_to_string(Path::new("/etc/resolv.conf")).unwrap_or_default()
 }
 
-/// The gateway of a line of `/proc/net/route`, if it is the way to everywhere.
-fn gateway(line: &str) -> Option<String> {
-    let mut fields = line.split_whitespace().skip(1);
-    let (destination, gateway) = (fields.next()?, fields.next()?);
-    let number = u32::from_str_radix(gateway, 16).ok()?;
-    let is_default = destination == "00000000" && number != 0;
-    // The kernel writes it in the byte order of the machine.
-    is_default.then(|| std::net::Ipv4Addr::from(number.to_ne_bytes()).to_string())
+/// The lines of the host's `resolv.conf` as they hold in a private network, and whether questions
+/// must be forwarded: name servers on the host's loopback are not reached from inside. The first
+/// of IPv4 is the one that pasta forwards to.
+fn resolver(host: &str) -> (Vec<String>, bool) {
+    let mut lines = Vec::new();
+    let mut forwards = false;
+    let mut is_first = true;
+    for line in host.lines() {
+        let mut words = line.split_whitespace();
+        let server = match (words.next(), words.next()) {
+            (Some("nameserver"), Some(server)) => server.parse::<IpAddr>().ok(),
+            _ => None,
+        };
+        match server {
+            Some(server) if server.is_loopback() => {
+                if server.is_ipv4() && is_first {
+                    forwards = true;
+                    lines.push(format!("nameserver {}", pasta::NAME_SERVER));
+                }
+            }
+            _ => lines.push(line.to_owned()),
+        }
+        is_first &= !server.is_some_and(|server| server.is_ipv4());
+    }
+    (lines, forwards)
 }
 
 /// The resolver's settings: the user's where given, else the host's.
-fn resolv_conf(container: &Container) -> String {
-    let network = &container.facts.options.network;
-    let host = fs::read_to_string(Path::new("/etc/resolv.conf")).unwrap_or_default();
+fn resolv_conf(host: &str, mode: NetworkMode, options: &NetworkOptions) -> String {
+    let lines = match mode {
+        NetworkMode::Private => resolver(host).0,
+        NetworkMode::Host | NetworkMode::None => host.lines().map(str::to_owned).collect(),
+    };
     let given = [
-        ("nameserver", &network.dns),
-        ("search", &network.dns_search),
-        ("options", &network.dns_options),
+        ("nameserver", &options.dns),
+        ("search", &options.dns_search),
+        ("options", &options.dns_options),
     ];
     let mut text = String::new();
-    for line in host.lines() {
+    for line in lines {
         let word = line.split_whitespace().next().unwrap_or_default();
         let is_replaced = given
             .iter()
             .any(|(name, values)| *name == word && !values.is_empty());
         if !is_replaced {
-            text.push_str(line);
+            text.push_str(&line);
             text.push('\n');
         }
     }
-    for server in &network.dns {
+    for server in &options.dns {
         text.push_str(&format!("nameserver {server}\n"));
     }
     for (name, values) in &given[1..] {
@@ -135,3 +445,6 @@ fn resolv_conf(container: &Container) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

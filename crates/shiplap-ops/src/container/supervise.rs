@@ -21,6 +21,7 @@ use shiplap_run::log::{LineCutter, LogWriter, Stream};
 use shiplap_run::namespaces;
 
 use super::bundle::{self, BundleError, Prepared};
+use super::network::{self, NetworkError, Uplink};
 use super::{Container, ContainerError, State, find, remove};
 use crate::context::Context;
 
@@ -38,6 +39,8 @@ enum SuperviseError {
     Namespace(#[from] namespaces::NamespaceError),
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     #[error("{step}: {source}")]
     System {
         step: &'static str,
@@ -117,6 +120,8 @@ struct Running {
     /// Held to the end.
     _lock: File,
     pid: Pid,
+    /// Its way out of a network of its own.
+    uplink: Option<Uplink>,
     state: State,
     io: Streams,
     listener: UnixListener,
@@ -148,11 +153,17 @@ fn begin(context: &Context, id: &str) -> Result<Running, SuperviseError> {
     std::env::set_current_dir(&container.directory)
         .map_err(SuperviseError::system("enter the directory of a container"))?;
     namespaces::private_mounts()?;
+    let plan = network::plan(context, &container)?;
     let prepared = bundle::prepare(context, &container)?;
     let listener = listen().map_err(SuperviseError::system("listen for attaching"))?;
-    let (pid, io) = launch(&container, &prepared)?;
+    let (pid, io) = launch(&container, &prepared, plan.is_none())?;
     let state = State::running(pid.as_raw_nonzero().get());
     container.write_state(&state)?;
+    let uplink = match plan {
+        Some(plan) => connect(&container, &prepared, plan, pid)
+            .inspect_err(|_| prepared.clean(&container))?,
+        None => None,
+    };
     let record = container.record(shiplap_store::ContainerState::Running);
     context
         .store()
@@ -164,6 +175,7 @@ fn begin(context: &Context, id: &str) -> Result<Running, SuperviseError> {
         prepared,
         _lock: lock,
         pid,
+        uplink,
         state,
         io,
         listener,
@@ -178,8 +190,35 @@ fn listen() -> io::Result<UnixListener> {
     UnixListener::bind("attach.sock")
 }
 
-/// Has the runtime start the process; its ID, and our ends of its streams.
-fn launch(container: &Container, prepared: &Prepared) -> Result<(Pid, Streams), SuperviseError> {
+/// Joins a container that was only made to the network, and has its program run.
+fn connect(
+    container: &Container,
+    prepared: &Prepared,
+    plan: network::Plan,
+    pid: Pid,
+) -> Result<Option<Uplink>, SuperviseError> {
+    let uplink = plan.attach(container, pid)?;
+    let output = prepared
+        .start_command()
+        .stdin(Stdio::null())
+        .output()
+        .map_err(SuperviseError::system("call the OCI runtime"))?;
+    if output.status.success() {
+        return Ok(uplink);
+    }
+    Err(SuperviseError::Runtime {
+        name: container.name.clone(),
+        reason: bundle::runtime_words(&String::from_utf8_lossy(&output.stderr)),
+    })
+}
+
+/// Has the runtime make the process, and start it if `starts`; its ID, and our ends of its
+/// streams.
+fn launch(
+    container: &Container,
+    prepared: &Prepared,
+    starts: bool,
+) -> Result<(Pid, Streams), SuperviseError> {
     let process = &container.facts.options.process;
     let pipe = || {
         rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
@@ -194,7 +233,11 @@ fn launch(container: &Container, prepared: &Prepared) -> Result<(Pid, Streams), 
     };
     let (output, output_inside) = pipe()?;
     let (errors, errors_inside) = pipe()?;
-    let mut command = prepared.run_command(console.as_ref().map(ConsoleSocket::path));
+    let console_path = console.as_ref().map(ConsoleSocket::path);
+    let mut command = match starts {
+        true => prepared.run_command(console_path),
+        false => prepared.create_command(console_path),
+    };
     command.stdout(output_inside).stderr(errors_inside);
     let input = if process.interactive && !process.tty {
         let (inside, input) = pipe()?;
@@ -298,6 +341,7 @@ impl Running {
             }
         });
         let code = reap(self.pid);
+        drop(self.uplink);
         // Whatever else had the streams open died with process 1; a stuck reader must not keep
         // the end from being told.
         let drained = streams_end.recv_timeout(PATIENCE);
