@@ -18,7 +18,7 @@ pub mod inspect;
 pub mod list;
 pub mod logs;
 mod lost;
-mod network;
+pub mod network;
 mod record;
 pub mod remove;
 pub mod start;
