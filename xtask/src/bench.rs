@@ -2,18 +2,25 @@
 //! machine in one run. A line is a tool's median, minimum and CPU time, and how many times ours it
 //! took.
 //!
+//! The tools take turns: run 1 of each, run 2 of each, and so on. Machines have slow and fast phases
+//! (where memory is fresh the kernel takes up to ten times as long), and so all tools share them.
+//! The first round is not measured: it brings programs, blobs and files into the page cache, for
+//! which otherwise only the first tool would pay.
+//!
 //! Each run that fills a store gets a fresh directory, and nothing is deleted before the end: ext4
 //! without a journal creates files several times slower for minutes after a big `rm -rf`, which
-//! would punish whoever unpacks. docker's CPU time is its client's; the daemon's is not seen.
+//! would punish whoever unpacks. CPU time is that of the command and what it waited for: docker's
+//! daemon and whatever watches over a container beside the command are not seen.
 //!
 //! Numbers are told, never tested: a loaded machine is no defect.
 
+mod containers;
 mod measure;
 mod peers;
 mod works;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
@@ -34,6 +41,9 @@ pub(crate) struct Arguments {
     /// The image there.
     #[arg(long, default_value = "library/python:3.11")]
     image: String,
+    /// A small image there with a shell, for containers.
+    #[arg(long, default_value = "library/busybox:latest")]
+    small_image: String,
     /// How often each heavy verb runs.
     #[arg(long, default_value_t = 3)]
     runs: usize,
@@ -53,10 +63,27 @@ pub(crate) struct Bench {
     tools: Vec<Tool>,
     /// `HOST:PORT/REPOSITORY:TAG`.
     image: String,
+    /// The same of one with little in it but a shell.
+    small_image: String,
     runs: usize,
     /// For this process alone; gone at the end.
     scratch: tempfile::TempDir,
     _registry: Option<Registry>,
+}
+
+impl Drop for Bench {
+    /// Ends docker's daemon, and unmounts what it and podman leave behind: the folder could not go.
+    fn drop(&mut self) {
+        self.tools.clear();
+        let scratch = self.scratch.path();
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        let mounts = mounts.lines().filter_map(|line| line.split(' ').nth(1));
+        let below = mounts.filter(|mount| Path::new(mount).starts_with(scratch));
+        for mount in below.collect::<Vec<_>>().iter().rev() {
+            // What stays mounted stays to be seen in the folder.
+            run_command(Command::new("umount").arg(mount)).ok();
+        }
+    }
 }
 
 /// Runs the named works and prints a table of each.
@@ -100,26 +127,19 @@ fn prepare(arguments: &Arguments) -> anyhow::Result<Bench> {
     let (registry, address) = match &arguments.registry {
         Some(address) => (None, address.clone()),
         None => {
-            let layout = image::python(&folder.join("image"))?;
             let registry = Registry::start(&scratch.path().join("source"))?;
+            let python = image::python(&folder.join("image"))?;
+            registry.fill(&python, &arguments.image)?;
+            let busybox = image::busybox(&folder.join("busybox"))?;
+            registry.fill(&busybox, &arguments.small_image)?;
             let address = registry.address().to_owned();
-            run_command(
-                Command::new("skopeo")
-                    .args([
-                        "--insecure-policy",
-                        "copy",
-                        "--quiet",
-                        "--dest-tls-verify=false",
-                    ])
-                    .arg(format!("oci:{}:latest", layout.display()))
-                    .arg(format!("docker://{address}/{}", arguments.image)),
-            )?;
             (Some(registry), address)
         }
     };
     Ok(Bench {
         tools,
         image: format!("{address}/{}", arguments.image),
+        small_image: format!("{address}/{}", arguments.small_image),
         runs: arguments.runs,
         scratch,
         _registry: registry,

@@ -1,4 +1,4 @@
-//! `cargo xtask image`: real images without a hub. Debian's `mmdebstrap` makes the base from the
+//! `cargo xtask image`: real images without a hub. The small one is the machine's busybox. Debian's `mmdebstrap` makes the base from the
 //! machine's own apt sources; further layers are what `apt-get install` adds, taken from an
 //! overlay's upper directory. The result is an OCI layout that `skopeo copy oci:…` serves anywhere.
 //!
@@ -7,7 +7,7 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -16,14 +16,15 @@ use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::process::{output, run as run_command};
+use crate::process::{find, output, run as run_command};
 
 /// Arguments of `image`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Folder to make the layout in (`FOLDER/oci`), with what lies on the way.
     folder: PathBuf,
-    /// What to make: `debian` (one layer) or `python` (six layers, about 1 GB).
+    /// What to make: `busybox` (one program), `debian` (one layer) or `python` (six layers, about
+    /// 1 GB).
     #[arg(long, default_value = "python")]
     recipe: String,
 }
@@ -42,17 +43,48 @@ const PYTHON: &[&str] = &[
 
 /// Makes the layout unless it is there.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let steps = match arguments.recipe.as_str() {
-        "debian" => &[][..],
-        "python" => PYTHON,
-        other => bail!("no recipe {other:?}: debian or python"),
+    let layout = match arguments.recipe.as_str() {
+        "busybox" => busybox(&arguments.folder),
+        "debian" => make(&arguments.folder, &[]),
+        "python" => python(&arguments.folder),
+        other => bail!("no recipe {other:?}: busybox, debian or python"),
     };
-    make(&arguments.folder, steps).map(|layout| println!("{}", layout.display()))
+    layout.map(|layout| println!("{}", layout.display()))
 }
 
 /// The six-layer image, made once in `folder`.
 pub(crate) fn python(folder: &Path) -> anyhow::Result<PathBuf> {
     make(folder, PYTHON)
+}
+
+/// The machine's static busybox with a link for each of its commands, made once in `folder`.
+pub(crate) fn busybox(folder: &Path) -> anyhow::Result<PathBuf> {
+    let layout = folder.join("oci");
+    if layout.join("index.json").is_file() {
+        return Ok(layout);
+    }
+    let program = find("busybox").context("find busybox (Debian package busybox-static)")?;
+    let root = folder.join("root");
+    fs::create_dir_all(root.join("bin"))?;
+    fs::copy(&program, root.join("bin/busybox"))?;
+    let mut list = Command::new("chroot");
+    list.arg(&root).args(["/bin/busybox", "--list"]);
+    let commands =
+        output(&mut list).context("busybox is not static (Debian package busybox-static)")?;
+    for command in commands.lines().filter(|command| *command != "busybox") {
+        symlink("busybox", root.join("bin").join(command))?;
+    }
+    let tar = folder.join("root.tar");
+    run_command(
+        Command::new("tar")
+            .args(["--create", "--numeric-owner", "--sort=name", "--file"])
+            .arg(&tar)
+            .arg("--directory")
+            .arg(&root)
+            .arg("."),
+    )?;
+    assemble(&layout, &[tar])?;
+    Ok(layout)
 }
 
 fn make(folder: &Path, steps: &[&str]) -> anyhow::Result<PathBuf> {
@@ -254,7 +286,7 @@ fn assemble(layout: &Path, tars: &[PathBuf]) -> anyhow::Result<()> {
         "created": "2024-01-01T00:00:00Z",
         "architecture": if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" },
         "os": "linux",
-        "config": { "Env": ["PATH=/usr/local/bin:/usr/bin:/bin"], "Cmd": ["bash"] },
+        "config": { "Env": ["PATH=/usr/local/bin:/usr/bin:/bin"], "Cmd": ["sh"] },
         "rootfs": { "type": "layers", "diff_ids": diff_ids },
         "history": history,
     });

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
+use crate::process::output;
+
 /// All runs of one tool at one work.
 #[derive(Debug)]
 pub(crate) struct Line {
@@ -18,38 +20,29 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Runs what `next` returns so many times; only the run of the command is timed.
-    pub(crate) fn measure(
-        tool: &str,
-        runs: usize,
-        mut next: impl FnMut(usize) -> anyhow::Result<Command>,
-    ) -> anyhow::Result<Self> {
-        let mut walls = Vec::new();
-        let mut cpu = Duration::ZERO;
-        for run in 0..runs {
-            let mut command = next(run)?;
-            let before = children_cpu()?;
-            let start = Instant::now();
-            let output = command
-                .stdin(Stdio::null())
-                .output()
-                .with_context(|| format!("start {command:?}"))?;
-            walls.push(start.elapsed());
-            cpu += children_cpu()?.saturating_sub(before);
-            if !output.status.success() {
-                bail!(
-                    "{command:?}: {}",
-                    String::from_utf8_lossy(&output.stderr).trim()
-                );
+    /// Runs the tools in turns, `rounds` times after a round that is not measured. Each comes with
+    /// what makes the command of its next run; only the run of the command is timed.
+    pub(crate) fn in_turns<N>(rounds: usize, mut tools: Vec<(&str, N)>) -> anyhow::Result<Vec<Self>>
+    where
+        N: FnMut() -> anyhow::Result<Command>,
+    {
+        let mut lines: Vec<Self> = tools
+            .iter()
+            .map(|(tool, _)| Self::fact(tool, String::new()))
+            .collect();
+        for round in 0..=rounds {
+            for (line, (_, next)) in lines.iter_mut().zip(&mut tools) {
+                let (wall, cpu) = timed(&mut next()?)?;
+                if round > 0 {
+                    line.walls.push(wall);
+                    line.cpu += cpu;
+                }
             }
         }
-        walls.sort();
-        Ok(Self {
-            tool: tool.to_owned(),
-            walls,
-            cpu,
-            note: String::new(),
-        })
+        for line in &mut lines {
+            line.walls.sort();
+        }
+        Ok(lines)
     }
 
     /// A fact that is no time, in place of times.
@@ -98,6 +91,15 @@ impl Line {
     }
 }
 
+/// Wall and CPU time of the command's run.
+fn timed(command: &mut Command) -> anyhow::Result<(Duration, Duration)> {
+    let before = children_cpu()?;
+    let start = Instant::now();
+    output(command)?;
+    let wall = start.elapsed();
+    Ok((wall, children_cpu()?.saturating_sub(before)))
+}
+
 fn shown(time: Duration) -> String {
     let millis = time.as_secs_f64() * 1000.0;
     if millis < 1000.0 {
@@ -134,12 +136,12 @@ pub(crate) fn peak_kib(command: &Command) -> anyhow::Result<u64> {
             .get_envs()
             .filter_map(|(name, value)| Some((name, value?))),
     );
-    let output = timed
+    let ran = timed
         .stdin(Stdio::null())
         .output()
         .context("start /usr/bin/time (Debian package time)")?;
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    if !output.status.success() {
+    let stderr = String::from_utf8_lossy(&ran.stderr);
+    if !ran.status.success() {
         bail!("{command:?}: {stderr}");
     }
     let last = stderr.lines().last().unwrap_or_default();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
-use crate::process::find;
+use crate::process::{find, run};
 
 /// A measured tool.
 pub(crate) enum Tool {
@@ -103,6 +103,10 @@ fn podman(settings: &Path, store: &Path, arguments: &[&str]) -> Command {
             "cgroupfs",
         ])
         .args(["--events-backend", "file"]);
+    // Docker's; crun refuses machines with both versions of control groups.
+    if find("runc").is_some() {
+        command.args(["--runtime", "runc"]);
+    }
     if let Some((verb, rest)) = arguments.split_first() {
         command.arg(verb);
         if ["pull", "load", "push"].contains(verb) {
@@ -112,6 +116,10 @@ fn podman(settings: &Path, store: &Path, arguments: &[&str]) -> Command {
         }
         if ["pull", "push"].contains(verb) {
             command.arg("--tls-verify=false");
+        }
+        if *verb == "run" {
+            // Those of its own are more than every machine allows.
+            command.args(["--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024"]);
         }
         command.args(rest);
     }
@@ -207,6 +215,19 @@ impl Registry {
 
     pub(crate) fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Puts the image of an OCI layout there, as `REPOSITORY:TAG`.
+    pub(crate) fn fill(&self, layout: &Path, name: &str) -> anyhow::Result<()> {
+        run(Command::new("skopeo")
+            .args([
+                "--insecure-policy",
+                "copy",
+                "--quiet",
+                "--dest-tls-verify=false",
+            ])
+            .arg(format!("oci:{}:latest", layout.display()))
+            .arg(format!("docker://{}/{name}", self.address)))
     }
 }
 

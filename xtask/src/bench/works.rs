@@ -1,5 +1,7 @@
 //! What is measured: for each name, the same work done by ours and by each peer that can.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,9 +9,9 @@ use std::process::Command;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::Bench;
 use super::measure::{Line, peak_kib};
 use super::peers::{Registry, Tool};
+use super::{Bench, containers};
 use crate::process::{output, run};
 
 type Work = fn(&Bench) -> anyhow::Result<Vec<Line>>;
@@ -33,11 +35,14 @@ pub(crate) const WORKS: &[(&str, Work)] = &[
     ("load", load),
     ("push", push),
     ("push-noop", push_noop),
+    ("run", containers::run),
+    ("commit", containers::commit),
+    ("diff", containers::diff),
     ("memory", memory),
 ];
 
 /// How often a verb of milliseconds runs.
-const LIGHT_RUNS: usize = 20;
+pub(super) const LIGHT_RUNS: usize = 20;
 
 impl Bench {
     /// A directory that no run had before.
@@ -48,15 +53,33 @@ impl Bench {
         Ok(folder.keep())
     }
 
-    /// A store of this tool that has the image.
-    fn with_image(&self, tool: &Tool) -> anyhow::Result<PathBuf> {
+    /// A store of this tool that has the image and nothing else.
+    pub(super) fn holding(&self, tool: &Tool, image: &str) -> anyhow::Result<PathBuf> {
         let store = self.fresh(tool)?;
-        output(&mut tool.command(&store, &["pull", "-q", &self.image]))?;
+        output(&mut tool.command(&store, &["pull", "-q", image]))?;
+        Ok(store)
+    }
+
+    /// A store of this tool for all works that want the same; `fill` is called once.
+    pub(super) fn filled_once(
+        &self,
+        tool: &Tool,
+        name: &str,
+        fill: impl FnOnce(&Path) -> anyhow::Result<String>,
+    ) -> anyhow::Result<PathBuf> {
+        let scratch = self.scratch.path();
+        let store = scratch.join(format!("{}-{name}", tool.name()));
+        let filled = store.with_extension("filled");
+        if !filled.exists() {
+            fs::create_dir_all(&store)?;
+            fill(&store)?;
+            fs::write(&filled, "")?;
+        }
         Ok(store)
     }
 
     /// The tools that have a store (skopeo has none).
-    fn keepers(&self) -> impl Iterator<Item = &Tool> {
+    pub(super) fn keepers(&self) -> impl Iterator<Item = &Tool> {
         self.tools
             .iter()
             .filter(|tool| !matches!(tool, Tool::Skopeo))
@@ -70,143 +93,140 @@ impl Bench {
     }
 }
 
-fn pull(bench: &Bench) -> anyhow::Result<Vec<Line>> {
-    let mut lines = Vec::new();
-    for tool in &bench.tools {
-        lines.push(Line::measure(tool.name(), bench.runs, |_| {
-            let store = bench.fresh(tool)?;
-            bench.forget(tool);
-            Ok(match tool {
-                Tool::Skopeo => {
-                    let source = format!("docker://{}", bench.image);
-                    let target = format!("oci:{}", store.join("oci").display());
-                    tool.command(
-                        &store,
-                        &["copy", "-q", "--src-tls-verify=false", &source, &target],
-                    )
-                }
-                _ => tool.command(&store, &["pull", "-q", &bench.image]),
-            })
-        })?);
-    }
-    Ok(lines)
+/// A line for each tool: `ready` does what goes before its first run, and gives what makes the
+/// command of each run.
+pub(super) fn in_turns<'b, N>(
+    tools: impl Iterator<Item = &'b Tool>,
+    runs: usize,
+    ready: impl Fn(&'b Tool) -> anyhow::Result<N>,
+) -> anyhow::Result<Vec<Line>>
+where
+    N: FnMut() -> anyhow::Result<Command>,
+{
+    let ready = tools.map(|tool| Ok((tool.name(), ready(tool)?)));
+    Line::in_turns(runs, ready.collect::<anyhow::Result<_>>()?)
 }
 
-/// The same command over and over on a store that has the image.
-fn again(bench: &Bench, arguments: &[&str]) -> anyhow::Result<Vec<Line>> {
-    let mut lines = Vec::new();
-    for tool in bench.keepers() {
-        let store = bench.with_image(tool)?;
-        lines.push(Line::measure(tool.name(), LIGHT_RUNS, |_| {
-            Ok(tool.command(&store, arguments))
-        })?);
-    }
-    Ok(lines)
+fn pull(bench: &Bench) -> anyhow::Result<Vec<Line>> {
+    let next = |tool: &Tool| {
+        let store = bench.fresh(tool)?;
+        bench.forget(tool);
+        Ok(match tool {
+            Tool::Skopeo => {
+                let source = format!("docker://{}", bench.image);
+                let target = format!("oci:{}", store.join("oci").display());
+                tool.command(
+                    &store,
+                    &["copy", "-q", "--src-tls-verify=false", &source, &target],
+                )
+            }
+            _ => tool.command(&store, &["pull", "-q", &bench.image]),
+        })
+    };
+    in_turns(bench.tools.iter(), bench.runs, |tool| {
+        Ok(move || next(tool))
+    })
 }
 
 fn pull_noop(bench: &Bench) -> anyhow::Result<Vec<Line>> {
-    again(bench, &["pull", "-q", &bench.image])
+    in_turns(bench.keepers(), LIGHT_RUNS, |tool| {
+        let store = bench.holding(tool, &bench.image)?;
+        Ok(move || Ok(tool.command(&store, &["pull", "-q", &bench.image])))
+    })
 }
 
 fn rmi(bench: &Bench) -> anyhow::Result<Vec<Line>> {
-    let mut lines = Vec::new();
-    for tool in bench.keepers() {
-        lines.push(Line::measure(tool.name(), bench.runs, |_| {
-            let store = bench.with_image(tool)?;
+    in_turns(bench.keepers(), bench.runs, |tool| {
+        Ok(|| {
+            let store = bench.holding(tool, &bench.image)?;
             Ok(tool.command(&store, &["rmi", &bench.image]))
-        })?);
-    }
-    Ok(lines)
+        })
+    })
 }
 
 fn save(bench: &Bench) -> anyhow::Result<Vec<Line>> {
-    let mut lines = Vec::new();
-    for tool in bench.keepers() {
-        let store = bench.with_image(tool)?;
-        lines.push(Line::measure(tool.name(), bench.runs, |run| {
-            let file = store.join(format!("saved-{run}.tar")).display().to_string();
+    in_turns(bench.keepers(), bench.runs, |tool| {
+        let store = bench.holding(tool, &bench.image)?;
+        let mut number = 0;
+        Ok(move || {
+            number += 1;
+            let file = store.join(format!("saved-{number}.tar"));
+            let file = file.display().to_string();
             Ok(tool.command(&store, &["save", "-o", &file, &bench.image]))
-        })?);
-    }
-    Ok(lines)
+        })
+    })
 }
 
 fn load(bench: &Bench) -> anyhow::Result<Vec<Line>> {
     let Some(ours) = bench.tools.first() else {
         return Ok(Vec::new());
     };
-    let store = bench.with_image(ours)?;
+    let store = bench.holding(ours, &bench.image)?;
     let file = store.join("saved.tar").display().to_string();
     output(&mut ours.command(&store, &["save", "-o", &file, &bench.image]))?;
-    let mut lines = Vec::new();
-    for tool in bench.keepers() {
-        lines.push(Line::measure(tool.name(), bench.runs, |_| {
+    in_turns(bench.keepers(), bench.runs, |tool| {
+        Ok(|| {
             bench.forget(tool);
             Ok(tool.command(&bench.fresh(tool)?, &["load", "-q", "-i", &file]))
-        })?);
-    }
-    Ok(lines)
+        })
+    })
 }
 
 /// Push to an empty registry each time; the note is how many bytes it then holds.
 fn push(bench: &Bench) -> anyhow::Result<Vec<Line>> {
-    let mut lines = Vec::new();
-    for tool in bench.keepers() {
-        let store = bench.with_image(tool)?;
-        let mut registries = Vec::new();
-        let line = Line::measure(tool.name(), bench.runs, |_| {
+    let registries = RefCell::new(BTreeMap::new());
+    let lines = in_turns(bench.keepers(), bench.runs, |tool| {
+        let store = bench.holding(tool, &bench.image)?;
+        let registries = &registries;
+        Ok(move || {
             let folder = bench.fresh(tool)?;
             let registry = Registry::start(&folder)?;
             let name = format!("{}/bench:1", registry.address());
             output(&mut tool.command(&store, &["tag", &bench.image, &name]))?;
-            registries.push((registry, folder));
+            registries
+                .borrow_mut()
+                .insert(tool.name(), (registry, folder));
             Ok(tool.command(&store, &["push", "-q", &name]))
-        })?;
-        let size = registries.last().map_or(Ok(String::new()), |(_, folder)| {
-            output(
-                Command::new("du")
-                    .args(["-sm", "--apparent-size"])
-                    .arg(folder.join("data")),
-            )
-        })?;
+        })
+    })?;
+    let registries = registries.into_inner();
+    let note = |(tool, line): (&Tool, Line)| {
+        let Some((_, folder)) = registries.get(tool.name()) else {
+            return Ok(line);
+        };
+        let mut du = Command::new("du");
+        du.args(["-sm", "--apparent-size"]).arg(folder.join("data"));
+        let size = output(&mut du)?;
         let megabytes = size.split_whitespace().next().unwrap_or("?");
-        lines.push(line.noted(format!("{megabytes} MB there")));
-    }
-    Ok(lines)
+        Ok(line.noted(format!("{megabytes} MB there")))
+    };
+    bench.keepers().zip(lines).map(note).collect()
 }
 
 fn push_noop(bench: &Bench) -> anyhow::Result<Vec<Line>> {
-    let mut lines = Vec::new();
-    for tool in bench.keepers() {
-        let store = bench.with_image(tool)?;
+    in_turns(bench.keepers(), LIGHT_RUNS, |tool| {
+        let store = bench.holding(tool, &bench.image)?;
         let registry = Registry::start(&bench.fresh(tool)?)?;
         let name = format!("{}/bench:1", registry.address());
         output(&mut tool.command(&store, &["tag", &bench.image, &name]))?;
-        let arguments = ["push", "-q", &name];
-        output(&mut tool.command(&store, &arguments))?;
-        lines.push(Line::measure(tool.name(), LIGHT_RUNS, |_| {
-            Ok(tool.command(&store, &arguments))
-        })?);
-    }
-    Ok(lines)
+        let push = move || {
+            let name = format!("{}/bench:1", registry.address());
+            tool.command(&store, &["push", "-q", &name])
+        };
+        output(&mut push())?;
+        Ok(move || Ok(push()))
+    })
 }
 
 /// A verb on a store of 1,000 small images.
 fn with_1000(bench: &Bench, arguments: &[&str]) -> anyhow::Result<Vec<Line>> {
     let archive = thousand(bench.scratch.path())?.display().to_string();
-    let mut lines = Vec::new();
-    for tool in bench.keepers() {
-        // Filled once for all verbs on it.
-        let store = bench.scratch.path().join(format!("{}-1000", tool.name()));
-        if !store.exists() {
-            fs::create_dir_all(&store)?;
-            output(&mut tool.command(&store, &["load", "-q", "-i", &archive]))?;
-        }
-        lines.push(Line::measure(tool.name(), LIGHT_RUNS, |_| {
-            Ok(tool.command(&store, arguments))
-        })?);
-    }
-    Ok(lines)
+    in_turns(bench.keepers(), LIGHT_RUNS, |tool| {
+        let store = bench.filled_once(tool, "1000", |store| {
+            output(&mut tool.command(store, &["load", "-q", "-i", &archive]))
+        })?;
+        Ok(move || Ok(tool.command(&store, arguments)))
+    })
 }
 
 /// A docker-archive of 1,000 images that share one layer.
