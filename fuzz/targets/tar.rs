@@ -21,7 +21,7 @@ fuzz_target!(|input: (u16, &[u8])| {
     assert_eq!(whole, read(usize::from(piece).max(1)));
     let Some(contents) = whole else { return };
     let mut index = Cursor::new(Vec::new());
-    if erofs::write(&contents.tree, contents.tar_bytes, &mut index).is_ok() {
+    if erofs::write(&contents.tree, contents.tar_bytes, bytes, &mut index).is_ok() {
         let index = LayerIndex::from_bytes(index.into_inner());
         index
             .expect("because we wrote it")
