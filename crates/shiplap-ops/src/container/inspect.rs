@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use shiplap_model::container::{Mount, MountSource, PortMapping, Seccomp};
 
-use super::{Container, ContainerError, State, Status, list, volume};
+use super::{Container, ContainerError, State, Status, list, network, volume};
 use crate::context::Context;
 
 /// Docker's way to say "never".
@@ -225,7 +225,8 @@ fn config(container: &Container) -> Value {
 }
 
 fn network(container: &Container) -> Value {
-    let ports = bindings(&container.facts.options.network.publish);
+    // What can't be read is published nowhere.
+    let ports = bindings(&network::ports(container).unwrap_or_default());
     json!({
         "Ports": ports,
         "Networks": {

@@ -162,13 +162,15 @@ pub(super) fn decide(
             }
         },
     };
+    // Where the user named it, the command line knows as much.
     let publishes = !options.publish.is_empty() || options.publish_all;
+    let is_surprise = options.mode.is_none() && publishes;
     let word = match mode {
         NetworkMode::Host => "host",
         NetworkMode::None => "none",
         NetworkMode::Private => return Ok(mode),
     };
-    if publishes {
+    if is_surprise {
         warnings.push(format!(
             "Published ports are discarded when using {word} network mode"
         ));
@@ -205,9 +207,10 @@ pub(super) fn plan(context: &Context, container: &Container) -> Result<Option<Pl
         return Ok(None);
     }
     let program = program(context)?;
-    let (ports, held) = publish::choose(&publish::wanted(facts)?)?;
-    write_json(&container.path(PORTS), &ports)?;
     let options = &facts.options.network;
+    let wanted = publish::wanted(options, &facts.config.exposed_ports)?;
+    let (ports, held) = publish::choose(&wanted)?;
+    write_json(&container.path(PORTS), &ports)?;
     Ok(Some(Plan {
         is_dispensable: options.mode.is_none() && ports.is_empty(),
         call: pasta::Call {

@@ -34,6 +34,7 @@ mod logs;
 mod mistake;
 mod mount;
 mod prune;
+mod port;
 mod ps;
 mod pull;
 mod push;
@@ -119,6 +120,7 @@ enum Command {
     Create(Box<run::Create>),
     Start(run::Start),
     Attach(run::Attach),
+    Port(port::Port),
     Ps(ps::Ps),
     Commit(commit::Commit),
     Cp(cp::ContainerCp),
@@ -193,6 +195,7 @@ enum ContainerCommand {
     #[command(alias = "list", alias = "ps")]
     Ls(ps::Ps),
     Pause(stop::Pause),
+    Port(port::Port),
     Prune(rm::ContainerPrune),
     Rename(rm::Rename),
     Restart(stop::Restart),
@@ -266,6 +269,7 @@ impl Command {
             Self::Create(verb) => verb.run(face),
             Self::Start(verb) => verb.run(face),
             Self::Attach(verb) => verb.run(face),
+            Self::Port(verb) => verb.run(face),
             Self::Ps(verb) => verb.run(face),
             Self::Commit(verb) => verb.run(face),
             Self::Cp(verb) => verb.run(face),
@@ -335,6 +339,7 @@ impl ContainerCommand {
             Self::Logs(verb) => verb.run(face),
             Self::Ls(verb) => verb.run(face),
             Self::Pause(verb) => verb.run(face),
+            Self::Port(verb) => verb.run(face),
             Self::Prune(verb) => verb.run(face),
             Self::Rename(verb) => verb.run(face),
             Self::Restart(verb) => verb.run(face),

@@ -5,10 +5,9 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::ops::RangeInclusive;
 
-use shiplap_model::container::PortMapping;
+use shiplap_model::container::{NetworkOptions, PortMapping};
 
 use super::NetworkError;
-use crate::container::Facts;
 
 /// Keeps a port from others until it is forwarded.
 #[derive(Debug)]
@@ -30,11 +29,13 @@ impl Held {
 
 /// What the user wants published: each port that was named, and with `-P` all that are exposed and
 /// were not.
-pub(super) fn wanted(facts: &Facts) -> Result<Vec<PortMapping>, NetworkError> {
-    let network = &facts.options.network;
+pub(super) fn wanted<'e>(
+    network: &NetworkOptions,
+    exposed_ports: impl IntoIterator<Item = &'e String>,
+) -> Result<Vec<PortMapping>, NetworkError> {
     let mut wanted = network.publish.clone();
     if network.publish_all {
-        for text in &facts.config.exposed_ports {
+        for text in exposed_ports {
             let invalid = || NetworkError::Exposed { text: text.clone() };
             let (ports, protocol) = exposed(text).ok_or_else(invalid)?;
             for container_port in ports {
