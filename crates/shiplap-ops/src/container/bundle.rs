@@ -185,35 +185,8 @@ pub(super) fn prepare(context: &Context, container: &Container) -> Result<Prepar
     let mut mounts = asked_mounts(context, facts)?;
     mounts.extend(network::files(container)?);
     let mut env = environment(facts, &user);
-    if facts.options.storage.host_certs || context.settings().containers.host_certs {
-        mounts.push(bind(certificates(context)?, CERTIFICATES, true));
-        let known = |env: &[String], name: &str| {
-            env.iter().any(|variable| {
-                variable
-                    .strip_prefix(name)
-                    .is_some_and(|rest| rest.starts_with('='))
-            })
-        };
-        let certificates =
-            CERTIFICATE_VARIABLES.map(|name| (name.to_owned(), CERTIFICATES.to_owned()));
-        for (name, value) in certificates
-            .into_iter()
-            .chain(context.settings().containers.proxies.clone())
-        {
-            if !known(&env, &name) {
-                env.push(format!("{name}={value}"));
-            }
-        }
-    }
-    let mut args = facts.command();
-    if facts.options.process.init {
-        let init = INITS
-            .iter()
-            .find_map(|name| context.settings().containers.find_program(name))
-            .ok_or(BundleError::NoInit)?;
-        mounts.push(bind(init, "/dev/.shiplap/init", true));
-        args.splice(0..0, ["/dev/.shiplap/init".to_owned(), "--".to_owned()]);
-    }
+    trust_host(context, facts, &mut env, &mut mounts)?;
+    let args = arguments(context, facts, &mut mounts)?;
     let cwd = working_directory(&root, facts);
     let bundle = Bundle {
         root: rootfs,
@@ -254,6 +227,46 @@ pub(super) fn prepare(context: &Context, container: &Container) -> Result<Prepar
         id: facts.id.clone(),
         directory: container.directory.clone(),
     })
+}
+
+/// Gives the container the host's certificates and proxies, if that is wanted.
+fn trust_host(
+    context: &Context,
+    facts: &Facts,
+    env: &mut Vec<String>,
+    mounts: &mut Vec<BundleMount>,
+) -> Result<(), BundleError> {
+    let settings = &context.settings().containers;
+    if !facts.options.storage.host_certs && !settings.host_certs {
+        return Ok(());
+    }
+    mounts.push(bind(certificates(context)?, CERTIFICATES, true));
+    let certificates = CERTIFICATE_VARIABLES.map(|name| (name.to_owned(), CERTIFICATES.to_owned()));
+    for (name, value) in certificates.into_iter().chain(settings.proxies.clone()) {
+        let is_it = |known: &String| known.split('=').next() == Some(name.as_str());
+        if !env.iter().any(is_it) {
+            env.push(format!("{name}={value}"));
+        }
+    }
+    Ok(())
+}
+
+/// What runs, below an init of the host's if that is wanted.
+fn arguments(
+    context: &Context,
+    facts: &Facts,
+    mounts: &mut Vec<BundleMount>,
+) -> Result<Vec<String>, BundleError> {
+    let mut args = facts.command();
+    if facts.options.process.init {
+        let init = INITS
+            .iter()
+            .find_map(|name| context.settings().containers.find_program(name))
+            .ok_or(BundleError::NoInit)?;
+        mounts.push(bind(init, "/dev/.shiplap/init", true));
+        args.splice(0..0, ["/dev/.shiplap/init".to_owned(), "--".to_owned()]);
+    }
+    Ok(args)
 }
 
 /// What a container may do.
@@ -380,7 +393,7 @@ fn text_inside(root: &Root, path: &'static str) -> Result<Option<String>, Bundle
     }
     let mut bytes = Vec::new();
     // One byte more, so that whoever looks in it sees that it is too long.
-    file.take(limits::USER_FILE_BYTES as u64 + 1)
+    file.take(limits::USER_FILE_BYTES + 1)
         .read_to_end(&mut bytes)
         .map_err(failed)?;
     Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))

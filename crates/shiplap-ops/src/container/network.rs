@@ -257,7 +257,7 @@ impl Plan {
         match attached {
             Err(error) if self.is_dispensable && !has_way_out() => {
                 tracing::warn!(%error, "the container has a loopback only");
-                return Ok(None);
+                Ok(None)
             }
             attached => {
                 let uplink = attached?;

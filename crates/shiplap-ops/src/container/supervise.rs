@@ -68,7 +68,12 @@ impl SuperviseError {
 pub(super) fn refusal_code(reason: &str) -> u8 {
     let reason = reason.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| reason.contains(word));
-    if has(&["permission denied", "open executable", "is a directory", "exec format error"]) {
+    if has(&[
+        "permission denied",
+        "open executable",
+        "is a directory",
+        "exec format error",
+    ]) {
         126
     } else if has(&["not found", "no such file"]) {
         127
@@ -149,7 +154,10 @@ fn begin(context: &Context, id: &str) -> Result<Running, SuperviseError> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(|errno| {
         SuperviseError::system("become the reaper of a container")(errno.into())
     })?;
-    // Sockets get short names from here.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "no other thread is there yet, and sockets get short names from here"
+    )]
     std::env::set_current_dir(&container.directory)
         .map_err(SuperviseError::system("enter the directory of a container"))?;
     namespaces::private_mounts()?;
@@ -157,19 +165,8 @@ fn begin(context: &Context, id: &str) -> Result<Running, SuperviseError> {
     let prepared = bundle::prepare(context, &container)?;
     let listener = listen().map_err(SuperviseError::system("listen for attaching"))?;
     let (pid, io) = launch(&container, &prepared, plan.is_none())?;
-    let state = State::running(pid.as_raw_nonzero().get());
-    container.write_state(&state)?;
-    let uplink = match plan {
-        Some(plan) => connect(&container, &prepared, plan, pid)
-            .inspect_err(|_| prepared.clean(&container))?,
-        None => None,
-    };
-    let record = container.record(shiplap_store::ContainerState::Running);
-    context
-        .store()
-        .map_err(ContainerError::from)?
-        .put_container(&record)
-        .map_err(ContainerError::from)?;
+    let (state, uplink) = set_going(context, &container, &prepared, plan, pid)
+        .inspect_err(|_| prepared.clean(&container))?;
     Ok(Running {
         container,
         prepared,
@@ -190,7 +187,28 @@ fn listen() -> io::Result<UnixListener> {
     UnixListener::bind("attach.sock")
 }
 
-/// Joins a container that was only made to the network, and has its program run.
+/// Records that a container runs. One that was only made is joined to the network before, and its
+/// program run.
+fn set_going(
+    context: &Context,
+    container: &Container,
+    prepared: &Prepared,
+    plan: Option<network::Plan>,
+    pid: Pid,
+) -> Result<(State, Option<Uplink>), SuperviseError> {
+    let state = State::running(pid.as_raw_nonzero().get());
+    // From here on whoever finds it without a supervisor knows what to clear.
+    container.write_state(&state)?;
+    let uplink = match plan {
+        Some(plan) => connect(container, prepared, plan, pid)?,
+        None => None,
+    };
+    let record = container.record(shiplap_store::ContainerState::Running);
+    let store = context.store().map_err(ContainerError::from)?;
+    store.put_container(&record).map_err(ContainerError::from)?;
+    Ok((state, uplink))
+}
+
 fn connect(
     container: &Container,
     prepared: &Prepared,
@@ -348,7 +366,7 @@ impl Running {
         if drained == Err(RecvTimeoutError::Timeout) {
             tracing::warn!("somebody attached takes no output");
         }
-        finish(context, &self.container, self.state.exited(code));
+        finish(context, &self.container, &self.state.exited(code));
         // Who is told of the end must find what Docker would leave; the rest can wait.
         let removes = self.container.facts.options.auto_remove;
         if removes {
@@ -389,9 +407,9 @@ fn reap(wanted: Pid) -> u8 {
 }
 
 /// Records the end.
-fn finish(context: &Context, container: &Container, state: State) {
+fn finish(context: &Context, container: &Container, state: &State) {
     let recorded = || -> Result<(), ContainerError> {
-        container.write_state(&state)?;
+        container.write_state(state)?;
         let store = context.store()?;
         if container.facts.options.auto_remove {
             store.remove_container(container.id())?;

@@ -51,7 +51,12 @@ fn what_is_published() {
         &["80/tcp", "53/udp"],
         &[(0, 80, "tcp"), (0, 53, "udp")],
     );
-    check(&[web.clone()], false, &["80/tcp"], &[(8080, 80, "tcp")]);
+    check(
+        std::slice::from_ref(&web),
+        false,
+        &["80/tcp"],
+        &[(8080, 80, "tcp")],
+    );
     check(
         &[web],
         true,
