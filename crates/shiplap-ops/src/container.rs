@@ -190,7 +190,12 @@ impl Container {
     #[must_use]
     pub fn tree(&self) -> changes::ContainerTree {
         let facts = &self.facts;
-        let asked = facts.options.storage.mounts.iter().map(|mount| &mount.target);
+        let asked = facts
+            .options
+            .storage
+            .mounts
+            .iter()
+            .map(|mount| &mount.target);
         let volumes = facts.volumes.iter().map(|volume| &volume.target);
         changes::ContainerTree {
             image: facts.image.clone(),

@@ -2,7 +2,9 @@
 //! Both are opened at their first use, so a verb pays only for what it touches.
 
 use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
 use shiplap_model::Platform;
@@ -64,6 +66,16 @@ impl ContainerSettings {
             .iter()
             .map(|directory| directory.join(name))
             .find(is_program)
+    }
+}
+
+impl Program {
+    /// A call of it, to which more arguments may be added.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(&self.path);
+        // What it is reached by may be no name to show.
+        command.arg0("shiplap").args(&self.arguments);
+        command
     }
 }
 

@@ -288,7 +288,7 @@ pub(crate) fn fill(
 ) -> Result<(), FilesError> {
     match open.stack.resolve(path, true) {
         Ok(found) if found.is_directory() => {
-            place(context, open, found, b"", directory, Rights::Full)
+            place(context, open, found, b"", directory, snapshot::rights())
         }
         Ok(_) | Err(StackError::NotFound { .. }) => Ok(()),
         Err(error) => Err(error.into()),

@@ -4,7 +4,6 @@
 use std::fs;
 use std::io::Read;
 use std::path::Path;
-use std::process::Command;
 
 pub use shiplap_run::namespaces::{Ids, MapError, NamespaceError};
 use shiplap_run::namespaces::{enter_user_namespace, join_user_namespace, map_ids_of};
@@ -22,8 +21,8 @@ pub fn enter(root: &Path, program: &Program) -> Result<Option<Ids>, NamespaceErr
         join_user_namespace(pid)?;
         return Ok(None);
     }
-    let mut helper = Command::new(&program.path);
-    helper.args(&program.arguments).args(["system", "map-ids"]);
+    let mut helper = program.command();
+    helper.args(["system", "map-ids"]);
     enter_user_namespace(helper).map(Some)
 }
 

@@ -17,8 +17,8 @@ use shiplap_layer::tar::{BLOCK_BYTES, Writer};
 use shiplap_layer::unpack::{self, Form, Marks, Rights, UnpackError};
 use shiplap_layer::{export, ingest};
 use shiplap_model::{DiffId, ImageId};
-use shiplap_run::namespaces::in_user_namespace;
 use shiplap_run::mounts::{self, LayerSource, MemoryLayer, MountError, Mounted, Writable};
+use shiplap_run::namespaces::{has_single_id, in_user_namespace};
 use shiplap_store::{LayerRecord, Lease, ResolveError, Store, StoreError};
 
 use crate::context::Context;
@@ -313,7 +313,7 @@ fn unpack_into(
 ) -> Result<(), SnapshotError> {
     let options = unpack::Options {
         form: Form::Layer(marks()),
-        rights: Rights::Full,
+        rights: rights(),
     };
     unpack::unpack(layer, tar, root, options)
         .map(drop)
@@ -329,6 +329,16 @@ pub(crate) fn marks() -> Marks {
         Marks::User
     } else {
         Marks::Trusted
+    }
+}
+
+/// What this process may do with files of images. Where there is no user but root, all of them
+/// are root's.
+pub(crate) fn rights() -> Rights {
+    match (in_user_namespace(), has_single_id()) {
+        (false, _) => Rights::Full,
+        (true, false) => Rights::Namespace,
+        (true, true) => Rights::Caller,
     }
 }
 

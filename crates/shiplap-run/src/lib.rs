@@ -15,6 +15,7 @@ pub mod mounts;
 pub mod namespaces;
 pub mod runtime;
 pub mod seccomp;
+pub mod signals;
 pub mod spec;
 mod sys;
 pub mod users;

@@ -4,7 +4,7 @@
 //! What is written is never changed afterwards; a line that a crash cut is passed over by readers.
 
 use std::fs::File;
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, Read as _, Write};
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 
 /// Longest part of a line that is written as one.
 const LINE_BYTES: usize = 16 << 10;
+
+/// Longest line of the file: each byte of [`LINE_BYTES`], and of what came with it, may become six.
+const ENTRY_BYTES: usize = 1 << 20;
 
 /// Which stream a piece comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -115,7 +118,14 @@ impl<'l> LineCutter<'l> {
 /// Of reading.
 pub fn read_entry(from: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<Entry>> {
     loop {
-        from.read_until(b'\n', line)?;
+        let room = ENTRY_BYTES.saturating_sub(line.len());
+        from.by_ref().take(room as u64).read_until(b'\n', line)?;
+        if line.len() >= ENTRY_BYTES {
+            // No writer of ours makes such a line: what is left of it is passed over.
+            line.clear();
+            from.skip_until(b'\n')?;
+            continue;
+        }
         if line.last() != Some(&b'\n') {
             return Ok(None);
         }

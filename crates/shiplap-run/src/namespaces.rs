@@ -83,6 +83,14 @@ pub fn in_user_namespace() -> bool {
     fields != ["0", "0", "4294967295"]
 }
 
+/// Whether this process's user namespace has no user but root.
+#[must_use]
+pub fn has_single_id() -> bool {
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let counts = map.lines().map(|line| line.split_whitespace().nth(2));
+    counts.eq([Some("1")])
+}
+
 /// How many IDs a user namespace got.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ids {
@@ -151,7 +159,13 @@ pub fn enter_user_namespace(helper: Command) -> Result<Ids, NamespaceError> {
     if output.status.success() {
         return Ok(Ids::Ranges);
     }
-    let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    let words = String::from_utf8_lossy(&output.stderr);
+    // The helper says its name first, as programs do.
+    let reason = words
+        .trim()
+        .split_once(": ")
+        .map_or(words.trim(), |(_, rest)| rest);
+    let reason = reason.to_owned();
     fs::write("/proc/self/setgroups", "deny").map_err(map)?;
     fs::write("/proc/self/uid_map", format!("0 {} 1", uid.as_raw())).map_err(map)?;
     fs::write("/proc/self/gid_map", format!("0 {} 1", gid.as_raw())).map_err(map)?;

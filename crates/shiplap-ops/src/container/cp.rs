@@ -20,7 +20,7 @@ use shiplap_layer::ingest::{self, IngestError, LayerFacts, MadeError};
 use shiplap_layer::root::Root;
 use shiplap_layer::stack::{Layer, StackError, Type};
 use shiplap_layer::tar::WriteError;
-use shiplap_layer::unpack::{self, Form, Marks, Options, Rights, UnpackError};
+use shiplap_layer::unpack::{self, Form, Options, Rights, UnpackError};
 use shiplap_model::container::MountSource;
 use shiplap_store::{Lease, StagedFile, StoreError};
 
@@ -471,10 +471,7 @@ fn rights() -> Rights {
     if !rustix::process::geteuid().is_root() {
         return Rights::Caller;
     }
-    match snapshot::marks() {
-        Marks::Trusted => Rights::Full,
-        Marks::User => Rights::Namespace,
-    }
+    snapshot::rights()
 }
 
 /// Refuses what would delete something instead of copying.

@@ -12,6 +12,7 @@ use shiplap_model::container::{
 };
 use shiplap_model::reference::ReferenceError;
 use shiplap_model::{ImageConfig, ImageId, Platform, Reference};
+use shiplap_run::cgroups::Cgroups;
 use shiplap_store::{ContainerError as RecordError, ResolveError, StoreError};
 
 use super::network::{self, NetworkError};
@@ -148,6 +149,8 @@ pub fn create(
     })?;
     let mut warnings = Vec::new();
     warn_of_platform(context, &options, &config, &mut warnings);
+    let unkept = Cgroups::find().warnings(&options.options.limits);
+    warnings.extend(unkept.iter().map(ToString::to_string));
     let effective = effective(config.config, &options.options);
     if effective
         .entrypoint
@@ -174,7 +177,7 @@ pub fn create(
         created: Timestamp::now(),
         image,
         image_name: options.image,
-        options: options.options,
+        options: with_absolute_sources(options.options)?,
         config: effective,
         volumes,
         network,
@@ -316,6 +319,20 @@ fn environment(image: Vec<String>, process: &ProcessOptions) -> Vec<String> {
 }
 
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What is mounted from the host stays the same, wherever the container is started from.
+fn with_absolute_sources(
+    mut options: ContainerOptions,
+) -> Result<ContainerOptions, ContainerError> {
+    for mount in &mut options.storage.mounts {
+        if let MountSource::Bind { path, .. } = &mut mount.source {
+            let failed = ContainerError::file("find", Path::new(path.as_str()));
+            let absolute = std::path::absolute(&*path).map_err(failed)?;
+            *path = absolute.to_string_lossy().into_owned();
+        }
+    }
+    Ok(options)
+}
 
 fn host_name() -> String {
     rustix::system::uname()

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use shiplap_run::attach::Message;
 
@@ -87,8 +87,8 @@ pub fn start(context: &Context, container: &Container) -> Result<Started, StartE
     let log = container.path("supervisor.log");
     let words = File::create(&log).map_err(failed)?;
     let program = &context.settings().containers.program;
-    Command::new(&program.path)
-        .args(&program.arguments)
+    program
+        .command()
         .args(["system", "supervise", container.id()])
         .stdin(OwnedFd::from(theirs))
         .stdout(Stdio::null())

@@ -18,7 +18,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 use shiplap_run::attach::{Audience, Message};
 use shiplap_run::console::ConsoleSocket;
 use shiplap_run::log::{LineCutter, LogWriter, Stream};
-use shiplap_run::namespaces;
+use shiplap_run::{namespaces, signals};
 
 use super::bundle::{self, BundleError, Prepared};
 use super::network::{self, NetworkError, Uplink};
@@ -142,6 +142,7 @@ struct Streams {
 }
 
 fn begin(context: &Context, id: &str) -> Result<Running, SuperviseError> {
+    signals::take_usual().map_err(SuperviseError::system("take signals"))?;
     let container = find(context, id)?;
     let Some(lock) = container.supervisor_lock()? else {
         return Err(SuperviseError::Watched {

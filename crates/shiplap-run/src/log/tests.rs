@@ -26,12 +26,7 @@ fn lines_come_back() {
     let out = |text: &str| (text.to_owned(), Stream::Stdout);
     assert_eq!(
         found[..4],
-        [
-            out("one\n"),
-            out("two\n"),
-            out("\n"),
-            out("three \u{fffd}")
-        ]
+        [out("one\n"), out("two\n"), out("\n"), out("three \u{fffd}")]
     );
     assert_eq!(found[4].0.len(), LINE_BYTES + 1);
     assert_eq!(found.len(), 5);

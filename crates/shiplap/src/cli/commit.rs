@@ -4,8 +4,7 @@ use clap::Args;
 use jiff::Timestamp;
 use shiplap_model::Reference;
 use shiplap_ops::container::{
-    self, Container, Status,
-    changes,
+    self, Container, Status, changes,
     commit::{self, CommitOptions},
     control, volume,
 };
@@ -104,8 +103,9 @@ impl<'c> Frozen<'c> {
                 container,
             })),
             Err(error) => {
-                face.output
-                    .warn(&format!("the container goes on meanwhile: failed to {error}"));
+                face.output.warn(&format!(
+                    "the container goes on meanwhile: failed to {error}"
+                ));
                 Ok(None)
             }
         }

@@ -74,9 +74,7 @@ impl ContainerCp {
                 ));
             }
             (None, None) => {
-                return Err(Failure::plain(
-                    "must specify at least one container source",
-                ));
+                return Err(Failure::plain("must specify at least one container source"));
             }
         };
         if !self.quiet && face.output.talk_on_terminal() {
@@ -93,7 +91,8 @@ impl ContainerCp {
 /// of its own.
 fn inside(argument: &str) -> Option<(&str, &str)> {
     let (container, path) = argument.split_once(':')?;
-    let is_path = argument.starts_with(['/', '.']) || container.is_empty() || container.contains('/');
+    let is_path =
+        argument.starts_with(['/', '.']) || container.is_empty() || container.contains('/');
     (!is_path).then_some((container, path))
 }
 

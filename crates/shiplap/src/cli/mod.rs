@@ -33,8 +33,8 @@ mod login;
 mod logs;
 mod mistake;
 mod mount;
-mod prune;
 mod port;
+mod prune;
 mod ps;
 mod pull;
 mod push;
@@ -453,9 +453,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> ExitCode {
             let line = format!("Shiplap version {}", env!("CARGO_PKG_VERSION"));
             face.output.line(&line).map_err(Failure::from)
         }
-        Some(command) => {
-            rootless::enter(&mut face, &command).and_then(|()| command.run(&face))
-        }
+        Some(command) => rootless::enter(&mut face, &command).and_then(|()| command.run(&face)),
         None => face
             .output
             .data(&command.render_help().to_string())

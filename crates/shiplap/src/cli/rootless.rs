@@ -60,7 +60,9 @@ pub(super) fn enter(face: &mut Face, command: &Command) -> Result<(), Failure> {
         Command::Rmi(_) | Command::Export(_) | Command::Image(_) | Command::System(_)
     );
     match entered {
-        Ok(Some(Ids::Single { reason })) if matches!(command, Command::Run(_) | Command::Create(_)) => {
+        Ok(Some(Ids::Single { reason }))
+            if matches!(command, Command::Run(_) | Command::Create(_)) =>
+        {
             face.output.warn(&format!(
                 "containers have one user only, root, since {reason}; \
                  programs that change owners or users fail in them"
@@ -83,6 +85,7 @@ pub(crate) struct MapIds {
 
 impl MapIds {
     pub(crate) fn run(self, _: &Face) -> Result<(), Failure> {
-        Ok(rootless::map_ids(self.pid, &mut io::stdin().lock())?)
+        rootless::map_ids(self.pid, &mut io::stdin().lock())
+            .map_err(|error| Failure::plain(error.to_string()))
     }
 }

@@ -97,9 +97,15 @@ fn switches_take_values_as_dockers_do() {
     check("images --nope=true", "images --nope=true");
     check("docker run -it --rm=true x", "docker run -it --rm x");
     check("run x --rm=true", "run x --rm=true");
-    check("run -e a -itw /x --net host x --rm=false", "run -e a -itw /x --net host x --rm=false");
+    check(
+        "run -e a -itw /x --net host x --rm=false",
+        "run -e a -itw /x --net host x --rm=false",
+    );
     check("run -ea --rm=true x --rm=true", "run -ea --rm x --rm=true");
-    check("run --env --rm=true --rm=true x", "run --env --rm=true --rm x");
+    check(
+        "run --env --rm=true --rm=true x",
+        "run --env --rm=true --rm x",
+    );
     check("exec --tty=true x --tty=false y", "exec --tty x y");
     check("exec x y --tty=false", "exec x y --tty=false");
     check("container run x --rm=true", "container run x --rm=true");
