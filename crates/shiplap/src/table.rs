@@ -58,11 +58,11 @@ impl Format {
         columns: &Columns<T>,
         rows: impl IntoIterator<Item = T>,
     ) -> Result<String, template::Error> {
-        let shown: Vec<(Rc<str>, fn(&T) -> String)> = columns
+        let shown: Vec<_> = columns
             .all
             .iter()
             .filter(|(field, ..)| self.template.may_show(field))
-            .map(|(field, _, text)| ((*field).into(), *text))
+            .map(|(field, _, text)| (Rc::<str>::from(*field), text))
             .collect();
         let mut lines = String::new();
         for row in rows {

@@ -183,7 +183,7 @@ pub fn create(
         network,
         id,
     };
-    let name = write(context, facts.clone(), options.name)?;
+    let name = write(context, facts.clone(), options.name.as_deref())?;
     Ok(Created {
         id: facts.id,
         name,
@@ -392,7 +392,7 @@ fn clean(path: &str) -> String {
 }
 
 /// Writes directory and record; the name it got.
-fn write(context: &Context, facts: Facts, name: Option<String>) -> Result<String, CreateError> {
+fn write(context: &Context, facts: Facts, name: Option<&str>) -> Result<String, CreateError> {
     let store = context.store()?;
     for volume in &facts.volumes {
         volume::ensure(context, &volume.name, volume.anonymous)?;
@@ -402,7 +402,7 @@ fn write(context: &Context, facts: Facts, name: Option<String>) -> Result<String
     };
     let directory = store.container_path(&facts.id).ok_or_else(not_found)?;
     let mut container = Container {
-        name: name.clone().unwrap_or_default(),
+        name: name.unwrap_or_default().to_owned(),
         facts,
         directory,
     };
@@ -430,7 +430,7 @@ fn write_files(container: &Container) -> Result<(), CreateError> {
 fn record(
     context: &Context,
     container: &mut Container,
-    wanted: Option<String>,
+    wanted: Option<&str>,
 ) -> Result<(), CreateError> {
     let store = context.store()?;
     loop {
