@@ -73,7 +73,7 @@ impl Rename {
 /// Remove all stopped containers
 #[derive(Debug, Args)]
 pub(crate) struct ContainerPrune {
-    /// Provide filter values: label=<label>, until=<timestamp>
+    /// Provide filter values: label, until
     #[arg(long, value_name = "filter")]
     filter: Vec<String>,
     /// Do not prompt for confirmation

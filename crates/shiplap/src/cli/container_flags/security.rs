@@ -20,8 +20,8 @@ pub(super) struct SecurityFlags {
     /// Give extended privileges to this container
     #[arg(long)]
     privileged: bool,
-    /// Security Options: seccomp=<file|unconfined>, no-new-privileges, mask=<paths>,
-    /// unmask=<paths|ALL>
+    /// Security Options: seccomp=FILE|unconfined, no-new-privileges, mask=PATHS,
+    /// unmask=PATHS|ALL
     #[arg(long, value_name = "list", value_parser = security::parse)]
     security_opt: Vec<SecurityOption>,
 }
