@@ -1,6 +1,7 @@
 //! `run`: what is seen from inside, exit codes, streams, and what images may not do.
 
 use crate::harness::container::{Containers, IMAGE};
+use crate::harness::judge;
 use crate::harness::tar::{Entry, tar};
 
 #[test]
@@ -95,6 +96,63 @@ fn options_are_seen_from_inside() {
     check(&[], "exec ls /proc/self/fd", "0\n1\n2\n3");
     check(&[], "cat /proc/1/comm; ls /sys/class/net", "sh\nlo");
     boxes.assert_nothing_left();
+}
+
+/// The same container by `podman run` on the same image: who it is, its variables, rights, places,
+/// limits and mounts, seen from inside.
+#[test]
+fn podman_shows_the_same_inside() {
+    let Some(boxes) = Containers::new() else {
+        return;
+    };
+    let Some(podman) = judge::Podman::new() else {
+        return;
+    };
+    let archive = boxes.store.path("saved.tar");
+    let archive = archive.to_str().unwrap();
+    boxes.store.ok(&["save", "-o", archive, IMAGE]);
+    podman.ask(&["load", "-q", "-i", archive]);
+    let volume = format!("{}:/in:ro", boxes.store.path("home").display());
+    // Listed differences: podman says what it is in `container`, sets TERM where there is no
+    // terminal, and leaves the group out of the list of groups, which Docker and we don't; who
+    // calls the runtime with /proc/kcore in sight gets /dev/core; a read-only root of podman's has
+    // /tmp in memory.
+    let words = "env | grep -v -e ^container= -e ^TERM= | sort; id -un; id -u; id -g; pwd; umask; hostname; cat /proc/self/uid_map; \
+        grep -e ^Cap -e ^NoNew -e ^Seccomp: /proc/self/status; ulimit -n; \
+        cut -d' ' -f2,3 /proc/mounts | grep -e ^/dev -e '^/t ' -e ^/in | sort; ls /dev | sort | grep -v -e console -e core; \
+        awk '$2==\"/in\" || $2==\"/\" {print $2, substr($4,1,2)}' /proc/mounts; \
+        ls -A /proc/kcore /sys/firmware; cat /sys/fs/cgroup/memory/memory.limit_in_bytes";
+    let limits = [
+        "--ulimit",
+        "nofile=1000:2000",
+        "--ulimit",
+        "nproc=3000:3000",
+        "--hostname",
+        "same",
+    ];
+    let cases: [&[&str]; 6] = [
+        &[],
+        &["-e", "A=b c", "-w", "/tmp", "-u", "alice"],
+        &["--cap-drop", "ALL", "--cap-add", "CHOWN"],
+        &["-u", "5:6", "--cap-add", "NET_ADMIN"],
+        &["--read-only", "--tmpfs", "/t:size=1m", "-v", &volume],
+        &["--memory", "64m", "--security-opt", "no-new-privileges"],
+    ];
+    for case in cases {
+        let ours = boxes.run(&[&limits, case].concat(), &["sh", "-c", words]);
+        let start = ["run", "--rm", "--runtime", "runc", "--network", "none"];
+        let name = format!("docker.io/library/{IMAGE}");
+        let rest = [name.as_str(), "sh", "-c", words];
+        let arguments = [&start, &limits[..], case, &rest].concat();
+        let theirs = podman.command(&arguments).output().unwrap();
+        assert_eq!(
+            ours.code,
+            theirs.status.code(),
+            "{case:?}: {ours:?} {theirs:?}"
+        );
+        let theirs = String::from_utf8_lossy(&theirs.stdout).into_owned();
+        assert_eq!(ours.stdout, theirs, "{case:?}");
+    }
 }
 
 #[test]
