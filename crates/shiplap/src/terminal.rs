@@ -58,7 +58,7 @@ pub(crate) fn join(output: &Output, line: UnixStream, join: &Join) -> io::Result
     if join.tty {
         tell_size(&line);
     }
-    let signals = pass_signals(line.try_clone()?, join)?;
+    let signals = pass_signals(line.try_clone()?, join, Arc::clone(&is_detached))?;
     if join.input {
         let (line, detach_keys) = (line.try_clone()?, join.detach_keys.clone());
         let is_detached = Arc::clone(&is_detached);
@@ -175,11 +175,17 @@ fn tell_size(mut line: &UnixStream) {
     }
 }
 
-/// Passes signals on from a thread of its own, until the handle is closed.
-fn pass_signals(line: UnixStream, join: &Join) -> io::Result<signal_hook::iterator::Handle> {
+/// Passes signals on from a thread of its own, until the handle is closed. A terminal that hangs up
+/// means that the user left: the container has a terminal of its own, and its shell may not care.
+fn pass_signals(
+    line: UnixStream,
+    join: &Join,
+    is_detached: Arc<AtomicBool>,
+) -> io::Result<signal_hook::iterator::Handle> {
+    let tty = join.tty;
     let mut wanted = vec![];
-    if join.tty {
-        wanted.push(SIGWINCH);
+    if tty {
+        wanted.extend([SIGWINCH, SIGHUP]);
     }
     if join.pass_signals {
         wanted.extend([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2]);
@@ -190,6 +196,10 @@ fn pass_signals(line: UnixStream, join: &Join) -> io::Result<signal_hook::iterat
         for signal in signals.forever() {
             if signal == SIGWINCH {
                 tell_size(&line);
+            } else if signal == SIGHUP && tty {
+                is_detached.store(true, Ordering::SeqCst);
+                // Whoever reads sees its end, as with the keys that detach.
+                drop(line.shutdown(Shutdown::Both));
             } else {
                 // As above: who is gone needs no signal.
                 drop(Message::Signal(signal).write(&mut &line));

@@ -176,6 +176,27 @@ fn leaving_and_coming_back() {
 }
 
 #[test]
+fn a_terminal_that_hangs_up_leaves_the_container() {
+    let Some(boxes) = Containers::new() else {
+        return;
+    };
+    let run = ["run", "-it", "--rm", "--name", "left", "--network", "none"];
+    let shell = [IMAGE, "sh", "-c", "trap '' HUP; echo rea''dy; sleep 1000"];
+    let mut session = Session::new(&boxes, &[&run[..], &shell[..]].concat());
+    session.shows("ready");
+    let pid = rustix::process::Pid::from_child(&session.child);
+    rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+    session.ends_with(0);
+    assert_eq!(boxes.state("left"), "running");
+    let table = "{{.Type}}|{{.TotalCount}}|{{.Active}}";
+    let usage = boxes.store.ok(&["system", "df", "--format", table]);
+    assert!(usage.contains("Containers|1|1\n"), "{usage}");
+    let fields = "<{{.NetworkSettings.IPAddress}}{{range .Mounts}}{{.Name}}{{end}}>";
+    assert_eq!(boxes.store.ok(&["inspect", "-f", fields, "left"]), "<>\n");
+    boxes.store.ok(&["rm", "-f", "left"]);
+}
+
+#[test]
 fn no_terminal_no_tty() {
     let Some(boxes) = Containers::new() else {
         return;
