@@ -6,6 +6,7 @@ use clap::Args;
 use jiff::Timestamp;
 use shiplap_model::units;
 use shiplap_ops::{
+    container::{self, list::PsOptions},
     list::{self, ListOptions},
     usage::{self, Usage},
 };
@@ -100,7 +101,9 @@ impl Df {
         if self.verbose {
             return self.images(face, &session, &usage);
         }
-        self.list.print(face, &COLUMNS, None, rows(&usage))
+        let containers = containers(&session, &usage)?;
+        self.list
+            .print(face, &COLUMNS, None, rows(&usage, containers))
     }
 
     fn images(&self, face: &Face, session: &Session, usage: &Usage) -> Result<(), Failure> {
@@ -136,8 +139,35 @@ impl Df {
     }
 }
 
-fn rows(usage: &Usage) -> [KindUsage; 3] {
-    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+/// The containers; what those that don't run have changed could be had back.
+fn containers(session: &Session, usage: &Usage) -> Result<KindUsage, Failure> {
+    let listed = container::list::list(
+        &session.context,
+        &PsOptions {
+            all: true,
+            sizes: true,
+            ..PsOptions::default()
+        },
+    )?;
+    let (live, ended): (Vec<_>, Vec<_>) = listed
+        .iter()
+        .partition(|listed| listed.state.status.is_live());
+    let sizes = ended.iter().filter_map(|ended| ended.size_bytes);
+    let reclaimable: u64 = sizes.map(|(own, _)| own).sum();
+    Ok(KindUsage {
+        kind: "Containers",
+        total: count(listed.len()),
+        active: count(live.len()),
+        size_bytes: usage.container_bytes,
+        reclaimable_bytes: Some(reclaimable.min(usage.container_bytes)),
+    })
+}
+
+fn rows(usage: &Usage, containers: KindUsage) -> [KindUsage; 3] {
     let used = usage.images.iter().filter(|image| image.containers > 0);
     let derived = usage
         .index_bytes
@@ -151,13 +181,7 @@ fn rows(usage: &Usage) -> [KindUsage; 3] {
             size_bytes: usage.content_bytes,
             reclaimable_bytes: Some(usage.reclaimable_bytes),
         },
-        KindUsage {
-            kind: "Containers",
-            total: usage.containers,
-            active: 0,
-            size_bytes: usage.container_bytes,
-            reclaimable_bytes: None,
-        },
+        containers,
         KindUsage {
             kind: "Derived files",
             total: usage.layers,
