@@ -227,10 +227,10 @@ fn config(container: &Container) -> Value {
 fn network(container: &Container) -> Value {
     // What can't be read is published nowhere.
     let ports = bindings(&network::ports(container).unwrap_or_default());
-    json!({
-        "Ports": ports,
-        "Networks": {
-            list::network_word(container): {},
-        },
-    })
+    // An address of the private network leads nowhere outside of the container: none is promised.
+    let mut endpoint = json!({"IPAddress": "", "IPPrefixLen": 0, "Gateway": "", "MacAddress": ""});
+    let networks = json!({ list::network_word(container): endpoint.clone() });
+    endpoint["Ports"] = json!(ports);
+    endpoint["Networks"] = networks;
+    endpoint
 }

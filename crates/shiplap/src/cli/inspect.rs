@@ -203,16 +203,32 @@ pub(crate) fn indented<T: Serialize>(data: &T) -> serde_json::Result<String> {
 /// lacks has the zero of its type; if that fails, with its JSON, as Docker does, so that JSON's
 /// names work too.
 fn filled(template: &Template, found: &Found) -> Result<String, Failure> {
-    let plain = Value::from_json(&found.json()?);
+    let mut json = found.json()?;
     let Found::Image(image) = found else {
-        return Ok(template.execute_strictly(&plain)?);
+        fill_mounts(&mut json);
+        return Ok(template.execute_strictly(&Value::from_json(&json))?);
     };
+    let plain = Value::from_json(&json);
     let typed = match template.execute(&value(image)) {
         Ok(text) => return Ok(text),
         Err(error) => error,
     };
     let strict: Result<String, template::Error> = template.execute_strictly(&plain);
     strict.map_err(|_| typed.into())
+}
+
+/// Docker's type for a mount has fields that its JSON leaves out where they are empty; a template
+/// may ask each mount for them.
+fn fill_mounts(container: &mut serde_json::Value) {
+    let mounts = container
+        .get_mut("Mounts")
+        .and_then(serde_json::Value::as_array_mut);
+    let mounts = mounts.into_iter().flatten();
+    for mount in mounts.filter_map(serde_json::Value::as_object_mut) {
+        for field in ["Name", "Driver"] {
+            mount.entry(field).or_insert_with(|| "".into());
+        }
+    }
 }
 
 fn value(image: &InspectedImage) -> Value {
