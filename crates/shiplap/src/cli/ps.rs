@@ -2,7 +2,7 @@
 
 use clap::Args;
 use jiff::Timestamp;
-use shiplap_model::container::PortMapping;
+use shiplap_model::container::{MountSource, PortMapping};
 use shiplap_ops::container::{
     State, Status,
     list::{self, ListedContainer, PsOptions},
@@ -65,11 +65,17 @@ impl Shown {
 
     fn mounts(&self) -> String {
         let facts = &self.listed.container.facts;
-        let volumes = facts.volumes.iter().map(|volume| match self.whole {
-            true => volume.name.clone(),
-            false => words::ellipsis(&volume.name, 15),
+        let volumes = facts.volumes.iter().map(|volume| &volume.name);
+        let mounts = facts.options.storage.mounts.iter();
+        let binds = mounts.filter_map(|mount| match &mount.source {
+            MountSource::Bind { path, .. } => Some(path),
+            _ => None,
         });
-        volumes.collect::<Vec<_>>().join(",")
+        let sources = volumes.chain(binds).map(|source| match self.whole {
+            true => source.clone(),
+            false => words::ellipsis(source, 15),
+        });
+        sources.collect::<Vec<_>>().join(",")
     }
 
     fn size(&self) -> String {
