@@ -96,7 +96,9 @@ pub enum BundleError {
         source: io::Error,
     },
     /// A bind mount of what isn't there.
-    #[error("invalid mount config for type \"bind\": bind source path does not exist: {path}")]
+    #[error(
+        "mount {path}: invalid mount config for type \"bind\": bind source path does not exist: {path}"
+    )]
     NoSource {
         /// As the user gave it.
         path: String,
