@@ -60,16 +60,25 @@ pub fn remove(
     }
     let _lock = container.lock()?;
     container.await_supervisor()?;
-    lost::clean(context, &container)?;
-    let store = context.store().map_err(ContainerError::from)?;
-    store
-        .remove_container(container.id())
-        .map_err(ContainerError::from)?;
+    if let Err(error) = forget(context, &container) {
+        tracing::warn!(%error, "what the container wrote goes first");
+        // A full disk has no room to note anything; the container's own files make some.
+        let upper = container.upper();
+        fs::remove_dir_all(&upper).map_err(ContainerError::file("remove", &upper))?;
+        forget(context, &container)?;
+    }
     if volumes {
         volume::remove_anonymous(context, &container.facts);
     }
     erase_files(&container)?;
     Ok(container)
+}
+
+/// Takes the container, which must not run, out of the records. The caller holds its lock.
+fn forget(context: &Context, container: &Container) -> Result<(), ContainerError> {
+    lost::clean(context, container)?;
+    context.store()?.remove_container(container.id())?;
+    Ok(())
 }
 
 /// Removes all that is left of a container whose record is gone.
