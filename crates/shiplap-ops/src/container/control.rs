@@ -9,7 +9,7 @@ use shiplap_run::attach::Message;
 
 use super::start::{StartError, connect};
 use super::supervise::quiet;
-use super::{Container, ContainerError, Status, bundle};
+use super::{Container, ContainerError, State, Status, bundle};
 use crate::context::Context;
 
 /// How long `stop` waits unless told otherwise.
@@ -103,6 +103,15 @@ pub fn kill(container: &Container, signal: i32) -> Result<(), ControlError> {
     Ok(())
 }
 
+/// Ends the process of a container that lost its supervisor, which it may outlive.
+fn end_lost(container: &Container, state: &State) {
+    let process = container.process(state);
+    if let Some(process) = process.filter(|_| state.status == Status::Exited) {
+        // It may end by itself at this moment.
+        let _ = rustix::process::pidfd_send_signal(&process, rustix::process::Signal::KILL);
+    }
+}
+
 /// Asks the container's process to end, and kills it if it has not after `timeout_secs` (`None`:
 /// what the container was made with, else ten; negative: waits without end). One that does not
 /// run is left alone.
@@ -114,7 +123,9 @@ pub fn stop(
     signal: Option<&str>,
     timeout_secs: Option<i64>,
 ) -> Result<(), ControlError> {
-    if !container.state()?.status.is_live() {
+    let state = container.state()?;
+    if !state.status.is_live() {
+        end_lost(container, &state);
         return Ok(());
     }
     let config = &container.facts.config;
