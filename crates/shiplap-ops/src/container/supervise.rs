@@ -373,6 +373,10 @@ impl Running {
         if removes {
             self.prepared.clean(&self.container);
             remove::erase(context, &self.container);
+            // A full disk may have had no room to forget it before.
+            if let Ok(store) = context.store() {
+                drop(store.remove_container(self.container.id()));
+            }
         }
         shared.audience.dismiss(&Message::Exited { code }, PATIENCE);
         if !removes {

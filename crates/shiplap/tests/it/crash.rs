@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::harness::Store;
+use crate::harness::container::{Containers, IMAGE};
 use crate::harness::double::Double;
 use crate::harness::image::{Image, digest, noise, recipe, small};
 use crate::harness::judge;
@@ -128,6 +129,23 @@ impl Drop for SmallDisk {
         Command::new("umount").arg(&self.0).status().ok();
         std::fs::remove_dir(&self.0).ok();
     }
+}
+
+#[test]
+fn a_container_that_filled_the_disk_can_be_removed() {
+    let Some(disk) = SmallDisk::new(64) else {
+        return;
+    };
+    let Some(boxes) = Containers::with(Store::in_directory(&disk.path().join("store"))) else {
+        return;
+    };
+    let fill = ["dd", "if=/dev/zero", "of=/big", "bs=64k"];
+    let kept = ["run", "--name", "greedy", "--network", "none", IMAGE];
+    boxes.run(&[], &fill);
+    boxes.store.run(&[&kept[..], &fill].concat());
+    boxes.store.ok(&["rm", "greedy"]);
+    assert_eq!(boxes.store.ok(&["ps", "-aq"]), "");
+    assert_eq!(boxes.shell(&[], "echo again").trim(), "again");
 }
 
 #[test]
