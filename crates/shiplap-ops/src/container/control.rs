@@ -271,7 +271,7 @@ fn freeze(
         let words = String::from_utf8_lossy(&output.stderr);
         return Err(refused(bundle::runtime_words(&words)));
     }
-    container.write_state(&super::State {
+    container.write_state(&State {
         status: to,
         ..state
     })?;
