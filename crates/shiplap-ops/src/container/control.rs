@@ -89,12 +89,16 @@ fn not_running(container: &Container, action: &'static str) -> ControlError {
 /// # Errors
 /// [`ControlError`].
 pub fn kill(container: &Container, signal: i32) -> Result<(), ControlError> {
-    if !container.state()?.status.is_live() {
-        return Err(not_running(container, "kill"));
+    let is_kill = signal == rustix::process::Signal::KILL.as_raw();
+    let state = container.state()?;
+    if !state.status.is_live() {
+        return match is_kill && end_lost(container, &state) {
+            true => Ok(()),
+            false => Err(not_running(container, "kill")),
+        };
     }
     let line = connect(container)?;
     send(container, &line, signal)?;
-    let is_kill = signal == rustix::process::Signal::KILL.as_raw();
     if is_kill && !ends_within(container, line, KILL_PATIENCE)? {
         return Err(ControlError::Immortal {
             name: container.name.clone(),
@@ -103,13 +107,16 @@ pub fn kill(container: &Container, signal: i32) -> Result<(), ControlError> {
     Ok(())
 }
 
-/// Ends the process of a container that lost its supervisor, which it may outlive.
-fn end_lost(container: &Container, state: &State) {
+/// Ends the process of a container that lost its supervisor, which it may outlive; whether there
+/// was one.
+fn end_lost(container: &Container, state: &State) -> bool {
     let process = container.process(state);
-    if let Some(process) = process.filter(|_| state.status == Status::Exited) {
-        // It may end by itself at this moment.
-        let _ = rustix::process::pidfd_send_signal(&process, rustix::process::Signal::KILL);
-    }
+    let Some(process) = process.filter(|_| state.status == Status::Exited) else {
+        return false;
+    };
+    // It may end by itself at this moment.
+    let _ = rustix::process::pidfd_send_signal(&process, rustix::process::Signal::KILL);
+    true
 }
 
 /// Asks the container's process to end, and kills it if it has not after `timeout_secs` (`None`:

@@ -3,7 +3,7 @@
 use clap::Args;
 use shiplap_ops::container::{
     self,
-    exec::{self, ExecOptions},
+    exec::{self, ExecError, ExecOptions},
 };
 
 use crate::{
@@ -69,6 +69,10 @@ impl Exec {
         match exec::exec(&session.context, &container, &options) {
             Ok(0) => Ok(()),
             Ok(code) => Err(Failure::told().with_code(code)),
+            // The runtime has said why, where its words were not thrown away.
+            Err(error @ ExecError::Runtime { .. }) if !options.detach => {
+                Err(Failure::told().with_code(error.exit_code()))
+            }
             Err(error) => {
                 let code = error.exit_code();
                 Err(Failure::from(error).with_code(code))

@@ -322,6 +322,8 @@ fn a_killed_supervisor_leaves_nothing_for_long() {
         store.field("orphan", "{{.State.ExitCode}} {{.State.Running}}"),
         "255 false"
     );
+    store.ok(&["kill", "orphan"]);
+    until("it ends", || !is_alive(&pid));
     store.ok(&["start", "orphan"]);
     assert!(!is_alive(&pid), "the old process is gone");
     assert_eq!(boxes.state("orphan"), "running");

@@ -124,7 +124,8 @@ fn a_shell_as_in_the_course() {
     session.shows("33 101\r\n");
     session.shows("/dev/pts/0\r\n");
     session.shows("xterm\r\n");
-    session.types("echo asl''eep; sleep 100\n");
+    // What says it sleeps is the process that does: keys typed earlier may reach the shell.
+    session.types("sh -c 'echo asl\"\"eep; exec sleep 100'\n");
     session.shows("asleep");
     session.types("\x03");
     session.types("echo ne''xt=$?\n");
