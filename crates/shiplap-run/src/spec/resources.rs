@@ -1,6 +1,6 @@
 //! How much a container may use: its control group's limits, and those of each process.
 
-use shiplap_model::container::{Limits, Ulimit};
+use shiplap_model::container::{Limits, Ulimit, ulimit};
 
 use super::oci::{Cpu, DeviceRule, Memory, Pids, Resources, Rlimit};
 use super::{Bundle, Host, SpecError};
@@ -14,25 +14,6 @@ const CPU_PERIOD_MICROS: u64 = 100_000;
 
 /// The least share of that time the kernel takes, in microseconds.
 const CPU_QUOTA_MIN_MICROS: u64 = 1000;
-
-/// Names of `ulimit`s, as Docker has them.
-const ULIMITS: [&str; 15] = [
-    "core",
-    "cpu",
-    "data",
-    "fsize",
-    "locks",
-    "memlock",
-    "msgqueue",
-    "nice",
-    "nofile",
-    "nproc",
-    "rss",
-    "rtprio",
-    "rttime",
-    "sigpending",
-    "stack",
-];
 
 /// What the control group limits; `None`: there is none.
 pub(super) fn of_bundle(bundle: &Bundle, devices: Vec<DeviceRule>) -> Option<Resources<'_>> {
@@ -90,27 +71,27 @@ pub(super) fn rlimits(ulimits: &[Ulimit], host: &Host) -> Result<Vec<Rlimit>, Sp
     ulimits.iter().map(|ulimit| rlimit(ulimit, host)).collect()
 }
 
-fn rlimit(ulimit: &Ulimit, host: &Host) -> Result<Rlimit, SpecError> {
-    let name = ulimit.name.to_ascii_lowercase();
-    if !ULIMITS.contains(&name.as_str()) {
+fn rlimit(wanted: &Ulimit, host: &Host) -> Result<Rlimit, SpecError> {
+    let name = wanted.name.to_ascii_lowercase();
+    if !ulimit::NAMES.contains(&name.as_str()) {
         return Err(SpecError::UnknownUlimit {
-            name: ulimit.name.clone(),
+            name: wanted.name.clone(),
         });
     }
     let value = |limit: i64| u64::try_from(limit).unwrap_or(u64::MAX);
-    let (soft, hard) = (value(ulimit.soft), value(ulimit.hard));
+    let (soft, hard) = (value(wanted.soft), value(wanted.hard));
     if soft > hard {
         return Err(SpecError::UlimitOrder {
             name,
-            soft: ulimit.soft,
-            hard: ulimit.hard,
+            soft: wanted.soft,
+            hard: wanted.hard,
         });
     }
     let most = host.hard_limits.iter().find(|(own, _)| *own == name);
     match most {
         Some((_, most)) if hard > *most && !host.raise_limits => Err(SpecError::Ulimit {
             name,
-            wanted: ulimit.hard,
+            wanted: wanted.hard,
             most: *most,
         }),
         _ => Ok(Rlimit {

@@ -34,9 +34,9 @@ pub(crate) fn each(
     }
 }
 
-/// Stop one or more running containers
+// A doc comment here would become that of the verbs.
 #[derive(Debug, Args)]
-pub(crate) struct Stop {
+struct HowToStop {
     /// Signal to send to the container
     #[arg(short, long, value_name = "string")]
     signal: Option<String>,
@@ -49,6 +49,19 @@ pub(crate) struct Stop {
         allow_negative_numbers = true
     )]
     time: Option<i64>,
+}
+
+impl HowToStop {
+    fn stop(&self, container: &Container) -> Result<(), control::ControlError> {
+        control::stop(container, self.signal.as_deref(), self.time)
+    }
+}
+
+/// Stop one or more running containers
+#[derive(Debug, Args)]
+pub(crate) struct Stop {
+    #[command(flatten)]
+    how: HowToStop,
     /// Containers to stop
     #[arg(value_name = "CONTAINER", required = true)]
     containers: Vec<String>,
@@ -57,7 +70,7 @@ pub(crate) struct Stop {
 impl Stop {
     pub(crate) fn run(self, face: &Face) -> Result<(), Failure> {
         each(face, &self.containers, |_, container| {
-            control::stop(container, self.signal.as_deref(), self.time)?;
+            self.how.stop(container)?;
             Ok(None)
         })
     }
@@ -66,18 +79,8 @@ impl Stop {
 /// Restart one or more containers
 #[derive(Debug, Args)]
 pub(crate) struct Restart {
-    /// Signal to send to the container
-    #[arg(short, long, value_name = "string")]
-    signal: Option<String>,
-    /// Seconds to wait before killing the container
-    #[arg(
-        short,
-        long,
-        alias = "timeout",
-        value_name = "int",
-        allow_negative_numbers = true
-    )]
-    time: Option<i64>,
+    #[command(flatten)]
+    how: HowToStop,
     /// Containers to restart
     #[arg(value_name = "CONTAINER", required = true)]
     containers: Vec<String>,
@@ -86,7 +89,7 @@ pub(crate) struct Restart {
 impl Restart {
     pub(crate) fn run(self, face: &Face) -> Result<(), Failure> {
         each(face, &self.containers, |session, container| {
-            control::stop(container, self.signal.as_deref(), self.time)?;
+            self.how.stop(container)?;
             start::wait(container)?;
             start::start(&session.context, container)?;
             Ok(None)
