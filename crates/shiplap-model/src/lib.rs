@@ -13,6 +13,7 @@ pub mod container;
 pub mod descriptor;
 pub mod digest;
 pub mod distribution;
+pub mod dockerfile;
 pub mod filter;
 pub mod json;
 pub mod limits;

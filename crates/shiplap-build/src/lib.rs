@@ -1,0 +1,16 @@
+//! A Dockerfile becomes an image.
+//!
+//! ```text
+//! bytes ─▶ tree (model::dockerfile) ─▶ reachable stages ─▶ their images ─▶ plan: typed steps with
+//! their configs (all of it pure) ─▶ for each step its key ─▶ hit, or execute ─▶ layer ─▶ image
+//! ```
+//!
+//! Nothing here prints, reads the environment or exits; registries are reached through
+//! `shiplap_ops` only.
+#![forbid(unsafe_code)]
+
+pub mod options;
+pub mod plan;
+pub mod progress;
+
+pub use options::BuildOptions;
