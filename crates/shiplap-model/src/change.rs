@@ -8,15 +8,13 @@ use std::collections::BTreeMap;
 
 use crate::config::{ContainerConfig, Healthcheck};
 use crate::container::signal;
+use crate::expansion::{self, ExpansionError};
 use crate::units::{self, UnitError};
 
 mod commit;
-mod expansion;
 mod line;
 
 pub use commit::commit;
-use expansion::Variables;
-pub use expansion::{ExpansionError, PatternError};
 use line::{Command, Line};
 
 /// Why a config was not changed.
@@ -180,26 +178,29 @@ impl Draft {
         }
     }
 
-    fn variables(&self) -> Variables<'_> {
+    fn value(&self, name: &str) -> Option<&str> {
         let pairs = self.config.env.iter();
         pairs
             .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-            .collect()
+            .find_map(|(own, value)| (own == name).then_some(value))
+    }
+
+    fn expand(&self, word: &str) -> Result<String, ExpansionError> {
+        expansion::expand_word(word, &|name| self.value(name), '\\')
     }
 
     /// The whole of a line as one word, expanded.
     fn word(&self, line: &Line) -> Result<String, Fault> {
-        Ok(expansion::expand_word(line.argument()?, &self.variables())?)
+        Ok(self.expand(line.argument()?)?)
     }
 
     fn pairs(&self, line: &Line) -> Result<Vec<(String, String)>, Fault> {
-        let variables = self.variables();
         let expand = |(name, value): (&str, &str)| -> Result<(String, String), Fault> {
-            let name = expansion::expand_word(name, &variables)?;
+            let name = self.expand(name)?;
             if name.is_empty() {
                 return Err(Fault::BlankName);
             }
-            Ok((name, expansion::expand_word(value, &variables)?))
+            Ok((name, self.expand(value)?))
         };
         line.pairs()?.into_iter().map(expand).collect()
     }
@@ -246,7 +247,7 @@ fn label(draft: &mut Draft, line: &Line) -> Result<(), Fault> {
 fn expose(draft: &mut Draft, line: &Line) -> Result<(), Fault> {
     let mut ports = Vec::new();
     for word in line.argument()?.split_whitespace() {
-        for port in expansion::expand_words(word, &draft.variables())? {
+        for port in expansion::expand_words(word, &|name| draft.value(name), '\\')? {
             let (first, last, protocol) =
                 ports_of(&port).ok_or_else(|| Fault::Port(port.clone()))?;
             ports.extend((first..=last).map(|number| format!("{number}/{protocol}")));
@@ -281,7 +282,7 @@ fn user(draft: &mut Draft, line: &Line) -> Result<(), Fault> {
 fn volume(draft: &mut Draft, line: &Line) -> Result<(), Fault> {
     let mut volumes = Vec::new();
     for path in line.list()? {
-        let path = expansion::expand_word(path.trim(), &draft.variables())?;
+        let path = draft.expand(path.trim())?;
         if path.is_empty() {
             return Err(Fault::EmptyPath);
         }

@@ -14,6 +14,7 @@ pub mod descriptor;
 pub mod digest;
 pub mod distribution;
 pub mod dockerfile;
+pub mod expansion;
 pub mod filter;
 pub mod json;
 pub mod limits;

@@ -1,8 +1,9 @@
 //! Words of a Dockerfile: quotes, escapes and variables, as BuildKit's shell lexer takes them.
 //!
-//! A shell in little: no commands, no arithmetic, no file names.
+//! A shell in little: no commands, no arithmetic, no file names. What a name stands for, the caller
+//! says; which names were asked for is part of the answer.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::iter::Peekable;
 use std::str::Chars;
 
@@ -13,8 +14,8 @@ mod pattern;
 pub use pattern::PatternError;
 use pattern::{Extent, Pattern};
 
-/// What the names stand for.
-pub(super) type Variables<'v> = BTreeMap<&'v str, &'v str>;
+/// Says what a name stands for; `None`: it is not set.
+pub type Lookup<'l, 'v> = dyn Fn(&str) -> Option<&'v str> + 'l;
 
 /// Why a word can't be expanded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,19 +48,80 @@ pub enum ExpansionError {
     TooLong,
 }
 
+/// What a word becomes, and of what.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Expansion {
+    /// All of it, whatever blanks are in it.
+    pub text: String,
+    /// Split at unquoted blanks, of the text or of a variable.
+    pub words: Vec<String>,
+    /// Names asked for that are set.
+    pub used: BTreeSet<String>,
+    /// Names asked for that are not set.
+    pub unset: BTreeSet<String>,
+}
+
+/// Expands a word: quotes and escapes are taken away. `escape` is the Dockerfile's, `\` unless it
+/// says otherwise.
+///
+/// # Errors
+/// [`ExpansionError`].
+pub fn expand(
+    word: &str,
+    lookup: &Lookup<'_, '_>,
+    escape: char,
+) -> Result<Expansion, ExpansionError> {
+    Lexer::of(word, lookup, escape).run()
+}
+
 /// The word as one string, whatever blanks are in it.
-pub(super) fn expand_word(word: &str, variables: &Variables<'_>) -> Result<String, ExpansionError> {
-    Ok(Lexer::of(word, variables).until(None, false)?.text)
+///
+/// # Errors
+/// As [`expand`].
+pub fn expand_word(
+    word: &str,
+    lookup: &Lookup<'_, '_>,
+    escape: char,
+) -> Result<String, ExpansionError> {
+    Ok(expand(word, lookup, escape)?.text)
 }
 
 /// The words into which unquoted blanks, of the text or of a variable, split it.
-pub(super) fn expand_words(
+///
+/// # Errors
+/// As [`expand`].
+pub fn expand_words(
     word: &str,
-    variables: &Variables<'_>,
+    lookup: &Lookup<'_, '_>,
+    escape: char,
 ) -> Result<Vec<String>, ExpansionError> {
-    let mut expanded = Lexer::of(word, variables).until(None, false)?;
-    expanded.end_word();
-    Ok(expanded.words)
+    Ok(expand(word, lookup, escape)?.words)
+}
+
+/// Expands what a heredoc of `COPY` or `ADD` holds: quotes mean nothing there, and the escape is
+/// always `\`.
+///
+/// # Errors
+/// As [`expand`].
+pub fn expand_content(content: &str, lookup: &Lookup<'_, '_>) -> Result<Expansion, ExpansionError> {
+    let mut lexer = Lexer::of(content, lookup, '\\');
+    lexer.quotes = Quotes::Meaningless;
+    lexer.run()
+}
+
+/// A line for the eyes: variables that are set are expanded; quotes and other variables stay.
+///
+/// # Errors
+/// As [`expand`].
+pub fn expand_visibly(
+    line: &str,
+    lookup: &Lookup<'_, '_>,
+    escape: char,
+) -> Result<String, ExpansionError> {
+    let mut lexer = Lexer::of(line, lookup, escape);
+    lexer.quotes = Quotes::Kept;
+    lexer.keeps_unset = true;
+    Ok(lexer.run()?.text)
 }
 
 /// What was read so far: in one, and in words.
@@ -115,22 +177,55 @@ impl Expanded {
     }
 }
 
-struct Lexer<'l> {
-    chars: Peekable<Chars<'l>>,
-    variables: &'l Variables<'l>,
-    /// Escapes stay, for a pattern that reads them itself.
-    keeps_escapes: bool,
-    depth: usize,
+/// What becomes of quotes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Quotes {
+    /// They do their work and are gone.
+    Removed,
+    /// They do their work and stay.
+    Kept,
+    /// They are characters like others.
+    Meaningless,
 }
 
-impl<'l> Lexer<'l> {
-    fn of(word: &'l str, variables: &'l Variables<'l>) -> Self {
+struct Lexer<'l, 'v> {
+    chars: Peekable<Chars<'l>>,
+    lookup: &'l Lookup<'l, 'v>,
+    escape: char,
+    quotes: Quotes,
+    /// Escapes stay, for a pattern that reads them itself.
+    keeps_escapes: bool,
+    /// Variables that are not set stay as they are written.
+    keeps_unset: bool,
+    depth: usize,
+    used: BTreeSet<String>,
+    unset: BTreeSet<String>,
+}
+
+impl<'l, 'v> Lexer<'l, 'v> {
+    fn of(word: &'l str, lookup: &'l Lookup<'l, 'v>, escape: char) -> Self {
         Self {
             chars: word.chars().peekable(),
-            variables,
+            lookup,
+            escape,
+            quotes: Quotes::Removed,
             keeps_escapes: false,
+            keeps_unset: false,
             depth: 0,
+            used: BTreeSet::new(),
+            unset: BTreeSet::new(),
         }
+    }
+
+    fn run(mut self) -> Result<Expansion, ExpansionError> {
+        let mut expanded = self.until(None, self.keeps_escapes)?;
+        expanded.end_word();
+        Ok(Expansion {
+            text: expanded.text,
+            words: expanded.words,
+            used: self.used,
+            unset: self.unset,
+        })
     }
 
     /// Expands to the end, or to and with `stop`.
@@ -145,6 +240,7 @@ impl<'l> Lexer<'l> {
         }
         let outer = std::mem::replace(&mut self.keeps_escapes, keeps_escapes);
         let mut expanded = Expanded::default();
+        let are_quotes = self.quotes != Quotes::Meaningless;
         loop {
             let Some(char) = self.chars.next() else {
                 match stop {
@@ -154,15 +250,16 @@ impl<'l> Lexer<'l> {
             };
             match char {
                 char if Some(char) == stop => break,
-                '\'' => self.single_quoted(&mut expanded)?,
-                '"' => self.double_quoted(&mut expanded)?,
+                '\'' if are_quotes => self.single_quoted(&mut expanded)?,
+                '"' if are_quotes => self.double_quoted(&mut expanded)?,
                 '$' => {
                     let value = self.variable()?;
                     expanded.push_split(&value)?;
                 }
-                '\\' => {
+                '<' => self.angle(&mut expanded)?,
+                char if char == self.escape => {
                     if self.keeps_escapes {
-                        expanded.push('\\', false)?;
+                        expanded.push(char, false)?;
                     }
                     if let Some(char) = self.chars.next() {
                         expanded.push(char, false)?;
@@ -176,33 +273,56 @@ impl<'l> Lexer<'l> {
         Ok(expanded)
     }
 
+    fn quote(&self, quote: char, expanded: &mut Expanded) -> Result<(), ExpansionError> {
+        if self.quotes == Quotes::Kept {
+            expanded.push(quote, false)?;
+        }
+        Ok(())
+    }
+
+    /// What follows a `<`: blanks behind `<<` belong to the word, for it may begin a heredoc.
+    fn angle(&mut self, expanded: &mut Expanded) -> Result<(), ExpansionError> {
+        expanded.push('<', false)?;
+        if self.chars.next_if_eq(&'<').is_some() {
+            expanded.push('<', false)?;
+            while let Some(blank) = self.chars.next_if(|char| matches!(char, '\t' | '\r' | ' ')) {
+                expanded.push(blank, false)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The rest of `'…'`: as it is.
     fn single_quoted(&mut self, expanded: &mut Expanded) -> Result<(), ExpansionError> {
+        self.quote('\'', expanded)?;
         loop {
             match self.chars.next() {
                 None => return Err(ExpansionError::Unclosed('\'')),
-                Some('\'') => return Ok(()),
+                Some('\'') => return self.quote('\'', expanded),
                 Some(char) => expanded.push(char, false)?,
             }
         }
     }
 
-    /// The rest of `"…"`: variables, and escapes of `"`, `$` and `\`.
+    /// The rest of `"…"`: variables, and escapes of `"`, `$` and the escape.
     fn double_quoted(&mut self, expanded: &mut Expanded) -> Result<(), ExpansionError> {
+        self.quote('"', expanded)?;
+        let escape = self.escape;
         loop {
             match self.chars.next() {
                 None => return Err(ExpansionError::Unclosed('"')),
-                Some('"') => return Ok(()),
+                Some('"') => return self.quote('"', expanded),
                 Some('$') => {
                     let value = self.variable()?;
                     expanded.push_whole(&value)?;
                 }
-                Some('\\') => {
+                Some(char) if char == escape => {
                     if self.keeps_escapes {
-                        expanded.push('\\', false)?;
+                        expanded.push(char, false)?;
                     }
-                    let escaped = self.chars.next_if(|char| matches!(char, '"' | '$' | '\\'));
-                    expanded.push(escaped.unwrap_or('\\'), false)?;
+                    let is_escaped = |char: &char| matches!(char, '"' | '$') || *char == escape;
+                    let escaped = self.chars.next_if(is_escaped);
+                    expanded.push(escaped.unwrap_or(char), false)?;
                 }
                 Some(char) => expanded.push(char, false)?,
             }
@@ -215,7 +335,10 @@ impl<'l> Lexer<'l> {
             let name = self.name();
             return Ok(match name.as_str() {
                 "" => "$".to_owned(),
-                name => self.value(name).unwrap_or_default().to_owned(),
+                name => match self.value(name) {
+                    None if self.keeps_unset => format!("${name}"),
+                    value => value.unwrap_or_default().to_owned(),
+                },
             });
         }
         if let Some('{' | '}' | ':') = self.chars.peek() {
@@ -223,25 +346,35 @@ impl<'l> Lexer<'l> {
         }
         let name = self.name();
         let modifier = self.chars.next().ok_or(ExpansionError::Unclosed('}'))?;
-        let value = self.value(&name);
         match modifier {
-            '}' => Ok(value.unwrap_or_default().to_owned()),
+            '}' => Ok(match self.value(&name) {
+                None if self.keeps_unset => format!("${{{name}}}"),
+                value => value.unwrap_or_default().to_owned(),
+            }),
             ':' => {
                 let modifier = self.chars.next().ok_or(ExpansionError::Unclosed('}'))?;
                 if !matches!(modifier, '-' | '+' | '?') {
                     return Err(ExpansionError::Modifier(format!(":{modifier}")));
                 }
-                self.substitute(&name, value, modifier, true)
+                self.substitute(&name, modifier, true)
             }
-            '-' | '+' | '?' => self.substitute(&name, value, modifier, false),
-            '#' | '%' => self.trim(value.unwrap_or_default(), modifier),
-            '/' => self.replace(value.unwrap_or_default()),
+            '-' | '+' | '?' => self.substitute(&name, modifier, false),
+            '#' | '%' => self.trim(&name, modifier),
+            '/' => self.replace(&name),
             _ => Err(ExpansionError::Modifier(modifier.to_string())),
         }
     }
 
-    fn value(&self, name: &str) -> Option<&'l str> {
-        self.variables.get(name).copied()
+    fn value(&mut self, name: &str) -> Option<&'v str> {
+        let value = (self.lookup)(name);
+        let names = match value {
+            Some(_) => &mut self.used,
+            None => &mut self.unset,
+        };
+        if !names.contains(name) {
+            names.insert(name.to_owned());
+        }
+        value
     }
 
     /// Letters, digits and `_`; or a number; or one of the shell's special parameters.
@@ -270,11 +403,15 @@ impl<'l> Lexer<'l> {
     fn substitute(
         &mut self,
         name: &str,
-        value: Option<&str>,
         modifier: char,
         empty_is_unset: bool,
     ) -> Result<String, ExpansionError> {
         let word = self.until(Some('}'), false)?.text;
+        let value = self.value(name);
+        if value.is_none() && self.keeps_unset {
+            let colon = if empty_is_unset { ":" } else { "" };
+            return Ok(format!("${{{name}{colon}{modifier}{word}}}"));
+        }
         let known = value.filter(|value| !(empty_is_unset && value.is_empty()));
         match (modifier, known) {
             ('+', Some(_)) => Ok(word),
@@ -293,8 +430,12 @@ impl<'l> Lexer<'l> {
     }
 
     /// The rest of `${name#pattern}`, `${name##pattern}`, and the same with `%` at the end.
-    fn trim(&mut self, value: &str, modifier: char) -> Result<String, ExpansionError> {
+    fn trim(&mut self, name: &str, modifier: char) -> Result<String, ExpansionError> {
         let word = self.until(Some('}'), true)?.text;
+        let value = match self.value(name) {
+            None if self.keeps_unset => return Ok(format!("${{{name}{modifier}{word}}}")),
+            value => value.unwrap_or_default(),
+        };
         let (extent, word) = match word.strip_prefix(modifier) {
             Some(word) => (Extent::Longest, word),
             None => (Extent::Shortest, word.as_str()),
@@ -307,10 +448,17 @@ impl<'l> Lexer<'l> {
     }
 
     /// The rest of `${name/pattern/replacement}` and `${name//pattern/replacement}`.
-    fn replace(&mut self, value: &str) -> Result<String, ExpansionError> {
+    fn replace(&mut self, name: &str) -> Result<String, ExpansionError> {
         let replaces_all = self.chars.next_if_eq(&'/').is_some();
         let pattern = self.until(Some('/'), true)?.text;
         let replacement = self.until(Some('}'), true)?.text;
+        let value = match self.value(name) {
+            None if self.keeps_unset => {
+                let slashes = if replaces_all { "//" } else { "/" };
+                return Ok(format!("${{{name}{slashes}{pattern}/{replacement}}}"));
+            }
+            value => value.unwrap_or_default(),
+        };
         Pattern::parse(&pattern)?
             .replace(value, &replacement, replaces_all)
             .ok_or(ExpansionError::TooLong)
