@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shiplap_run::log::Stream;
+pub use shiplap_run::log::Stream;
 
 /// Receives events from all threads of a build.
 pub trait BuildProgress: Sync {
@@ -26,7 +26,9 @@ pub enum Event<'a> {
         /// Its name.
         name: &'a str,
     },
-    /// A line of talk below the vertex: `transferring context: 2.1MB`.
+    /// A line of talk below the vertex: `transferring context: 2.1MB`. It stands for all that
+    /// were told of the vertex before with the same words up to the first `: `, so that what
+    /// grows may be told as often as it does.
     Status {
         /// Which.
         vertex: VertexId,

@@ -10,6 +10,7 @@ pub mod change;
 pub mod config;
 pub mod conformance;
 pub mod container;
+pub mod csv;
 pub mod descriptor;
 pub mod digest;
 pub mod distribution;

@@ -5,6 +5,7 @@
 
 use super::volume::check_volume_name;
 use super::{Mount, MountSource, memory, name::NameError};
+use crate::csv::{self, QuoteError};
 use crate::units::UnitError;
 
 /// How mounts below a bind mount pass through it.
@@ -16,8 +17,8 @@ const PROPAGATIONS: [&str; 6] = [
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MountError {
     /// Quotes that can't be understood.
-    #[error("{0:?} has a quote in the wrong place")]
-    Quote(String),
+    #[error(transparent)]
+    Quote(#[from] QuoteError),
     /// A field without `=`.
     #[error("invalid field '{0}' must be a key=value pair")]
     Field(String),
@@ -99,47 +100,10 @@ pub enum MountError {
 /// [`MountError`].
 pub fn parse(spec: &str) -> Result<Mount, MountError> {
     let mut fields = Fields::default();
-    for field in split(spec)? {
+    for field in csv::fields(spec)? {
         fields.take(&field)?;
     }
     fields.mount()
-}
-
-/// Fields with commas between, as a line of a CSV file: one in quotes may hold commas, and quotes
-/// twice.
-fn split(spec: &str) -> Result<Vec<String>, MountError> {
-    let wrong = || MountError::Quote(spec.to_owned());
-    let mut fields = vec![String::new()];
-    let mut letters = spec.chars().peekable();
-    let (mut is_quoted, mut is_start) = (false, true);
-    while let Some(letter) = letters.next() {
-        let field = fields.last_mut().ok_or_else(wrong)?;
-        match letter {
-            '"' if is_start => is_quoted = true,
-            '"' if !is_quoted => return Err(wrong()),
-            '"' if letters.peek() == Some(&'"') => {
-                letters.next();
-                field.push('"');
-            }
-            '"' => {
-                is_quoted = false;
-                if letters.peek().is_some_and(|next| *next != ',') {
-                    return Err(wrong());
-                }
-            }
-            ',' if !is_quoted => {
-                fields.push(String::new());
-                is_start = true;
-                continue;
-            }
-            letter => field.push(letter),
-        }
-        is_start = false;
-    }
-    if is_quoted {
-        return Err(wrong());
-    }
-    Ok(fields)
 }
 
 /// What the fields say, before it is known of which kind the mount is.
