@@ -117,7 +117,11 @@ impl Context {
         &self.settings
     }
 
-    pub(crate) fn store(&self) -> Result<&Store, StoreError> {
+    /// The store, opened at its first use.
+    ///
+    /// # Errors
+    /// Of opening it.
+    pub fn store(&self) -> Result<&Store, StoreError> {
         if let Some(store) = self.store.get() {
             return Ok(store);
         }

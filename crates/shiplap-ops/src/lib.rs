@@ -30,6 +30,7 @@ pub mod save;
 pub mod search;
 pub mod select;
 pub mod snapshot;
+pub mod step;
 pub mod tag;
 pub mod tags;
 pub mod transport;
