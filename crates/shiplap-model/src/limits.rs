@@ -130,3 +130,7 @@ pub const CREDENTIAL_BYTES: u64 = 4 << 20;
 /// Longest `/etc/passwd` or `/etc/group` of an image that is read, in bytes: holds some hundred
 /// thousand users.
 pub const USER_FILE_BYTES: u64 = 8 << 20;
+
+/// Longest record of what decided a build step's result, in bytes (16 MiB): names and short
+/// digests of a million files, compressed.
+pub const CACHE_INPUT_BYTES: u64 = 16 << 20;

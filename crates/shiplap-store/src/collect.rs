@@ -19,14 +19,14 @@ const BATCH: usize = 256;
 /// What a collection did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Collected {
-    /// Layers that no image has.
+    /// Layers that neither an image nor the build cache has.
     pub layers: u64,
     /// Bytes on disk that were freed, the remains of dead processes among them.
     pub freed_bytes: u64,
 }
 
 impl Store {
-    /// Removes layers that no image has, files that no record names, and what dead processes left
+    /// Removes layers that neither an image nor the build cache has, files that no record names, and what dead processes left
     /// in `staging/` and `locks/`. Whatever a live lease holds stays.
     ///
     /// # Errors
@@ -36,16 +36,7 @@ impl Store {
         // First what needs no room in the database: on a full disk that makes some.
         let mut freed_bytes = self.sweep_staging()?;
         self.sweep_locks()?;
-        let layers = self.write("collect layers", Durability::Durable, |tx| {
-            drop_dead_claims(self, tx)?;
-            let layers = tx.execute(
-                "DELETE FROM layers WHERE diff_id NOT IN (SELECT diff_id FROM image_layers)
-                 AND diff_id NOT IN (SELECT digest FROM claims)",
-                [],
-            )?;
-            drop_lone_locations(tx)?;
-            Ok::<_, StoreError>(layers as u64)
-        })?;
+        let layers = self.collect_layers()?;
         let lease = self.new_lease()?;
         for digests in self.all_digests()?.chunks(BATCH) {
             freed_bytes += self.discard(&lease, digests)?;
@@ -53,6 +44,21 @@ impl Store {
         Ok(Collected {
             layers,
             freed_bytes,
+        })
+    }
+
+    /// Deletes the records of layers that nobody has; how many.
+    fn collect_layers(&self) -> Result<u64, StoreError> {
+        self.write("collect layers", Durability::Durable, |tx| {
+            drop_dead_claims(self, tx)?;
+            let layers = tx.execute(
+                "DELETE FROM layers WHERE diff_id NOT IN (SELECT diff_id FROM image_layers)
+                 AND diff_id NOT IN (SELECT diff_id FROM cached_steps)
+                 AND diff_id NOT IN (SELECT digest FROM claims)",
+                [],
+            )?;
+            drop_lone_locations(tx)?;
+            Ok(layers as u64)
         })
     }
 

@@ -216,6 +216,10 @@ impl Cells<'_, '_> {
         self.get(column)
     }
 
+    pub(crate) fn bytes(&self, column: usize) -> Result<Vec<u8>, StoreError> {
+        self.get(column)
+    }
+
     pub(crate) fn integer(&self, column: usize) -> Result<i64, StoreError> {
         self.get(column)
     }

@@ -147,6 +147,14 @@ pub enum StoreError {
         /// Length of the file.
         actual_bytes: u64,
     },
+    /// What decided a build step's result is too long to be kept.
+    #[error("record build step: its inputs take {size_bytes} bytes, more than {limit_bytes}")]
+    CacheInputs {
+        /// Their length.
+        size_bytes: u64,
+        /// The longest that are kept.
+        limit_bytes: u64,
+    },
     /// A record holds what this version never writes.
     #[error("read record {record}: {value:?} is not valid")]
     Record {

@@ -53,6 +53,16 @@ impl Layout {
         self.root.join("containers")
     }
 
+    /// Directories that builds mount and keep.
+    pub(crate) fn caches(&self) -> PathBuf {
+        self.root.join("caches")
+    }
+
+    /// What is kept of each build.
+    pub(crate) fn builds(&self) -> PathBuf {
+        self.root.join("builds")
+    }
+
     pub(crate) fn staging(&self) -> PathBuf {
         self.root.join("staging")
     }

@@ -337,21 +337,31 @@ impl Lease {
     /// # Errors
     /// Failures of the database.
     pub fn hold_layer(&self, diff_id: &DiffId) -> Result<Option<LayerRecord>, StoreError> {
-        let layout = self.store.layout();
-        let (tar, index) = (layout.blob(diff_id.digest())?, layout.index(diff_id)?);
+        self.store.layout().blob(diff_id.digest())?;
         self.store.write("hold layer", Durability::Fleeting, |tx| {
             let Some(record) = layer_record(tx, diff_id)? else {
                 return Ok(None);
             };
-            let is_whole = index.is_file()
-                && std::fs::metadata(&tar)
-                    .is_ok_and(|meta| meta.is_file() && meta.len() == record.tar_bytes);
-            if !is_whole {
+            if !self.is_whole(&record) {
                 return Ok(None);
             }
             self.insert_claim(tx, diff_id.digest())?;
             Ok(Some(record))
         })
+    }
+
+    /// Whether tar and index of a layer are on disk.
+    pub(crate) fn is_whole(&self, record: &LayerRecord) -> bool {
+        let layout = self.store.layout();
+        let (tar, index) = (
+            layout.blob(record.diff_id.digest()),
+            layout.index(&record.diff_id),
+        );
+        index.is_ok_and(|index| index.is_file())
+            && tar
+                .ok()
+                .and_then(|tar| std::fs::metadata(tar).ok())
+                .is_some_and(|meta| meta.is_file() && meta.len() == record.tar_bytes)
     }
 
     /// Keeps a blob from collection as long as the lease lives; `false` if it is not here.
@@ -375,7 +385,7 @@ impl Lease {
         })
     }
 
-    fn insert_claim(&self, tx: &Tx<'_>, digest: &Digest) -> Result<(), StoreError> {
+    pub(crate) fn insert_claim(&self, tx: &Tx<'_>, digest: &Digest) -> Result<(), StoreError> {
         tx.execute(
             "INSERT OR IGNORE INTO claims (digest, lease) VALUES (?1, ?2)",
             (digest.as_str(), &self.name),

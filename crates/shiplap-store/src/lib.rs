@@ -6,6 +6,8 @@
 //! layers/<hex>.erofs   layer index of that tar; derived
 //! trees/<hex>/         unpacked tree of that layer; derived
 //! containers/<id>/     containers' directories
+//! caches/<id>/         directories that builds mount and keep
+//! builds/<id>/         logs of builds
 //! staging/<lease>/     work in flight; garbage unless its flock is held
 //! locks/<hex>          flock on one digest
 //! shiplap.db           SQLite, WAL: the records
@@ -13,7 +15,8 @@
 //! lock                 held shared by everybody, exclusively by repair
 //! ```
 //!
-//! - **Roots** of collection are images and the claims of live leases ([`Lease`]).
+//! - **Roots** of collection are images, records of the build cache, and the claims of live leases
+//!   ([`Lease`]).
 //! - **In**: staged file, fsync, claim, rename, fsync of the directory, record. **Out**: record,
 //!   then the file, under the database's write lock and after a second look. So a record never
 //!   names a file that is not there, whenever a process dies; what it leaves is garbage that the
@@ -24,6 +27,10 @@
 //! The whole story is in `docs/store.md`.
 #![forbid(unsafe_code)]
 
+mod build;
+mod build_cache;
+mod cache_mount;
+mod cached_step;
 mod check;
 mod collect;
 mod compressed;
@@ -44,6 +51,10 @@ mod store;
 mod survey;
 mod usage;
 
+pub use build::{BuildEnd, BuildRecord, BuildStatus, RunningBuild};
+pub use build_cache::{CacheKind, CacheObject, CachePrune, PrunedCache};
+pub use cache_mount::{CacheMount, CacheSharing};
+pub use cached_step::{CachedStep, NewCachedStep};
 pub use check::{CheckReport, Fault, Finding, check};
 pub use collect::Collected;
 pub use container::ContainerError;

@@ -104,6 +104,14 @@ pub struct Removed {
 pub struct Trash(Option<Lease>);
 
 impl Trash {
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn of(lease: Lease) -> Self {
+        Self(Some(lease))
+    }
+
     /// Leaves the files to the next lease or collection of whatever process, which sweeps
     /// `staging/` first.
     pub fn leave(mut self) {
@@ -143,7 +151,7 @@ impl Store {
             return Ok(Removed {
                 steps,
                 freed_bytes: 0,
-                trash: Trash(None),
+                trash: Trash::none(),
             });
         };
         let lease = self.new_lease()?;
@@ -151,7 +159,7 @@ impl Store {
         Ok(Removed {
             steps,
             freed_bytes,
-            trash: Trash(Some(lease)),
+            trash: Trash::of(lease),
         })
     }
 
@@ -167,7 +175,8 @@ impl Store {
                 "WITH gone AS (SELECT value AS id FROM json_each(?1))
                  SELECT coalesce(sum(tar_bytes), 0) FROM layers WHERE diff_id IN
                    (SELECT diff_id FROM image_layers WHERE image IN gone)
-                 AND diff_id NOT IN (SELECT diff_id FROM image_layers WHERE image NOT IN gone)",
+                 AND diff_id NOT IN (SELECT diff_id FROM image_layers WHERE image NOT IN gone)
+                 AND diff_id NOT IN (SELECT diff_id FROM cached_steps)",
                 [ids],
             )
         })
@@ -365,6 +374,7 @@ fn delete_records(tx: &Tx<'_>, id: &ImageId) -> Result<Deleted, StoreError> {
         let deleted = tx.execute(
             "DELETE FROM layers WHERE diff_id = ?1
              AND NOT EXISTS (SELECT 1 FROM image_layers WHERE diff_id = ?1)
+             AND NOT EXISTS (SELECT 1 FROM cached_steps WHERE diff_id = ?1)
              AND NOT EXISTS (SELECT 1 FROM claims WHERE digest = ?1)",
             [layer.digest().as_str()],
         )?;

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use crate::error::StoreError;
 
 /// The newest schema known.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
 
 /// How long a writer waits for another's transaction. Transactions take milliseconds; the
 /// longest, on a slow disk with many removals, seconds.
@@ -102,6 +102,45 @@ CREATE TABLE claims (
 CREATE INDEX claims_by_lease ON claims(lease);
 ";
 
+/// Steps of builds and what they left, mounts that builds keep, and the builds themselves.
+const SCHEMA_2: &str = "
+CREATE TABLE cached_steps (
+  key TEXT PRIMARY KEY,
+  diff_id TEXT NOT NULL REFERENCES layers(diff_id) ON DELETE CASCADE,
+  place TEXT NOT NULL,
+  description TEXT NOT NULL,
+  created_us INTEGER NOT NULL,
+  used_us INTEGER NOT NULL,
+  uses INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX cached_steps_by_layer ON cached_steps(diff_id);
+CREATE INDEX cached_steps_by_place ON cached_steps(place, used_us);
+CREATE TABLE cached_inputs (
+  key TEXT PRIMARY KEY REFERENCES cached_steps(key) ON DELETE CASCADE,
+  inputs BLOB NOT NULL
+);
+CREATE TABLE cache_mounts (
+  id TEXT PRIMARY KEY,
+  description TEXT NOT NULL,
+  size_bytes INTEGER NOT NULL,
+  measured_us INTEGER NOT NULL,
+  created_us INTEGER NOT NULL,
+  used_us INTEGER NOT NULL,
+  uses INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE builds (
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  status TEXT NOT NULL,
+  started_us INTEGER NOT NULL,
+  ended_us INTEGER,
+  image TEXT,
+  steps INTEGER NOT NULL,
+  cached INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX builds_by_start ON builds(started_us);
+";
+
 /// Opens for reading and writing, and brings the schema up to date.
 pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
     let fail = StoreError::db("open", path);
@@ -184,13 +223,21 @@ fn upgrade(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(&fail)?;
     // Another process may have done it while this one waited.
-    if version(&transaction, path)? < 1 {
-        transaction.execute_batch(SCHEMA_1).map_err(&fail)?;
+    let version = version(&transaction, path)?;
+    for (step, schema) in (1..).zip([SCHEMA_1, SCHEMA_2]) {
+        if version < step {
+            transaction.execute_batch(schema).map_err(&fail)?;
+        }
     }
     transaction
         .pragma_update(None, "user_version", VERSION)
         .map_err(&fail)?;
-    transaction.commit().map_err(&fail)
+    transaction.commit().map_err(&fail)?;
+    // A new database has its first pages at once, so that a full disk can't keep the log from
+    // being folded into them. Others may be reading: then it is done later.
+    connection
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .map_err(&fail)
 }
 
 fn log_waits(path: &Path) -> bool {

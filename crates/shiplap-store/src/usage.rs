@@ -2,6 +2,7 @@
 
 use shiplap_model::ImageId;
 
+use crate::build_cache;
 use crate::error::StoreError;
 use crate::lease::disk_usage;
 use crate::store::Store;
@@ -13,7 +14,8 @@ pub struct Usage {
     pub images: Vec<ImageUsage>,
     /// How many layers there are.
     pub layers: u64,
-    /// Sizes of the regular files in all layers, each layer once, in bytes: Docker's `LayersSize`.
+    /// Sizes of the regular files in all layers of images, each layer once, in bytes: Docker's
+    /// `LayersSize`.
     pub content_bytes: u64,
     /// Of these, bytes in layers that no image in use by a container has.
     pub reclaimable_bytes: u64,
@@ -25,6 +27,12 @@ pub struct Usage {
     pub tree_bytes: u64,
     /// Work in flight, or left by dead processes, on disk, in bytes.
     pub staging_bytes: u64,
+    /// How many things the build cache keeps.
+    pub cache_objects: u64,
+    /// What those take that no image has, on disk, in bytes.
+    pub cache_bytes: u64,
+    /// Of these, bytes that nobody is at work with.
+    pub reclaimable_cache_bytes: u64,
     /// How many containers there are.
     pub containers: u64,
     /// What their directories take on disk, in bytes.
@@ -45,7 +53,7 @@ pub struct ImageUsage {
 }
 
 impl Store {
-    /// Measures the store. Trees and containers are walked, the rest is from the records.
+    /// Measures the store. Trees, containers and mounts of builds are walked, the rest is from the records.
     ///
     /// # Errors
     /// Failures of the database.
@@ -72,22 +80,34 @@ impl Store {
                 },
             )?;
             let in_use = "SELECT diff_id FROM image_layers WHERE image IN (SELECT image FROM containers)";
+            let of_images = "diff_id IN (SELECT diff_id FROM image_layers)";
             Ok::<_, StoreError>(Usage {
                 images,
                 layers: tx.number("SELECT count(*) FROM layers", [])?,
-                content_bytes: tx.number("SELECT sum(content_bytes) FROM layers", [])?,
+                content_bytes: tx.number(
+                    &format!("SELECT sum(content_bytes) FROM layers WHERE {of_images}"),
+                    [],
+                )?,
                 reclaimable_bytes: tx.number(
-                    &format!("SELECT sum(content_bytes) FROM layers WHERE diff_id NOT IN ({in_use})"),
+                    &format!("SELECT sum(content_bytes) FROM layers WHERE {of_images} AND diff_id NOT IN ({in_use})"),
                     [],
                 )?,
                 tar_bytes: tx.number("SELECT sum(tar_bytes) FROM layers", [])?,
                 index_bytes: 0,
                 tree_bytes: 0,
                 staging_bytes: 0,
+                cache_objects: 0,
+                cache_bytes: 0,
+                reclaimable_cache_bytes: 0,
                 containers: tx.number("SELECT count(*) FROM containers", [])?,
                 container_bytes: 0,
             })
         })?;
+        (
+            usage.cache_objects,
+            usage.cache_bytes,
+            usage.reclaimable_cache_bytes,
+        ) = build_cache::totals(&self.build_cache()?);
         let layout = self.layout();
         usage.index_bytes = disk_usage(&layout.layers());
         usage.tree_bytes = disk_usage(&layout.trees());

@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod build_cache;
 mod checking;
 mod collection;
 mod disk;

@@ -111,3 +111,26 @@ fn many_make_one_store_at_once() {
         6
     );
 }
+
+/// A store of the first schema is brought up to date, and keeps what it has.
+#[test]
+fn an_older_schema_is_brought_up_to_date() {
+    let fixture = Fixture::new();
+    let id = fixture.put(&Sample::of(&["1"]).tagged(&["app"]));
+    let (root, _directory) = fixture.close();
+    let database = rusqlite::Connection::open(root.join("shiplap.db")).unwrap();
+    database
+        .execute_batch(
+            "DROP TABLE cached_inputs; DROP TABLE cached_steps; DROP TABLE cache_mounts;
+             DROP TABLE builds; PRAGMA user_version = 1;",
+        )
+        .unwrap();
+    drop(database);
+    let reader = Store::open(&root, Access::Read).unwrap();
+    assert_eq!(reader.resolve("app").unwrap().id, id);
+    drop(reader);
+    let store = Store::open(&root, Access::Write).unwrap();
+    assert_eq!(store.resolve("app").unwrap().id, id);
+    assert!(store.build_cache().unwrap().is_empty());
+    assert!(store.builds().unwrap().is_empty());
+}
