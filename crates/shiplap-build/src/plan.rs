@@ -9,6 +9,12 @@ use shiplap_model::config::ContainerConfig;
 use shiplap_model::dockerfile::{MountType, Network, Security, Span};
 use shiplap_model::{ImageConfig, Platform};
 
+mod chmod;
+mod input;
+
+pub use chmod::{Chmod, ChmodError};
+pub use input::{NamedContext, Needs, PlanInput, Resolved, ResolvedImage};
+
 /// A stage's place in [`Plan::stages`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StageId(pub usize);
@@ -37,8 +43,9 @@ pub struct Stage {
     pub platform: Platform,
     /// Its `FROM`.
     pub span: Span,
-    /// `FROM python:3.11`, expanded, for progress.
-    pub from_text: String,
+    /// As progress shows its beginning: `[build 1/4] FROM docker.io/library/python:3.11`; `None`:
+    /// it begins with nothing or with another stage, so there is nothing to show.
+    pub vertex: Option<String>,
     /// In order.
     pub steps: Vec<Step>,
     /// The config at its end: architecture and the like, config and history; layers and times
@@ -53,8 +60,20 @@ pub enum Base {
     Scratch,
     /// Another stage's end.
     Stage(StageId),
-    /// An image, by the name under which it was resolved (key of the resolver's answers).
-    Image(String),
+    /// An image.
+    Image(ImageKey),
+    /// The files of a named context.
+    Named(String),
+}
+
+/// An image that a build needs, and the key of the answers in [`Resolved`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ImageKey {
+    /// A whole reference (`docker.io/library/python:3.11`), or `oci-layout://…` as a named context
+    /// says it.
+    pub name: String,
+    /// For which platform.
+    pub platform: Platform,
 }
 
 /// One instruction that is carried out.
@@ -62,8 +81,11 @@ pub enum Base {
 pub struct Step {
     /// Where it stands in the Dockerfile; of an `ONBUILD` trigger: its `FROM`.
     pub span: Span,
-    /// As progress shows it: `RUN pip install -r requirements.txt`.
+    /// `RUN pip install -r requirements.txt`, variables expanded where they are known.
     pub name: String,
+    /// As progress shows it: `[build 2/4] RUN pip install -r requirements.txt`; `None`: it changes
+    /// the config only.
+    pub vertex: Option<String>,
     /// `created_by` of its line of history.
     pub created_by: String,
     /// What it does.
@@ -77,7 +99,7 @@ pub struct Step {
 /// What a step does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Changes the config only.
+    /// Changes the config only: its line of history is of an empty layer.
     Config,
     /// Makes the directory if it is missing.
     Workdir(Workdir),
@@ -105,8 +127,8 @@ pub struct Copy {
     pub destination: String,
     /// `--chown`, expanded: names or numbers.
     pub chown: Option<String>,
-    /// `--chmod`, expanded: octal or symbolic, known to be well-formed.
-    pub chmod: Option<String>,
+    /// `--chmod`.
+    pub chmod: Option<Chmod>,
     /// `--link`: independent of what lies below.
     pub link: bool,
     /// `--parents`.
@@ -149,12 +171,14 @@ pub enum Item {
 /// Where files come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
+    /// Nothing: an empty directory.
+    Scratch,
     /// The build context.
     Context,
     /// A stage's end.
     Stage(StageId),
-    /// An image, by the name under which it was resolved.
-    Image(String),
+    /// An image.
+    Image(ImageKey),
     /// A named context, by its name.
     Named(String),
 }
@@ -168,6 +192,8 @@ pub struct Run {
     pub files: Vec<InlineFile>,
     /// Environment: that of the config and the `ARG`s in scope, with `PATH`.
     pub env: Vec<String>,
+    /// Proxies, before `env`: they are in no history and no key.
+    pub proxy_env: Vec<String>,
     /// The `ARG`s among it (those enter the history, and misses name them).
     pub args_used: BTreeMap<String, String>,
     /// In order.
@@ -176,6 +202,8 @@ pub struct Run {
     pub network: Network,
     /// `--security`.
     pub security: Security,
+    /// `--device`s, as written.
+    pub devices: Vec<String>,
 }
 
 /// A file that a heredoc makes.

@@ -7,5 +7,6 @@ pub mod ast;
 
 pub use ast::{
     ArgDeclaration, Command, Dockerfile, Expose, From, Healthcheck, Heredoc, Instruction, Kind,
-    Mount, MountType, Network, Pair, Run, Security, Span, Stage, Transfer, TransferSource,
+    Mount, MountOption, MountType, Network, Pair, Run, Security, Span, Stage, Transfer,
+    TransferSource,
 };
