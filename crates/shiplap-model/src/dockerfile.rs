@@ -7,6 +7,5 @@ pub mod ast;
 
 pub use ast::{
     ArgDeclaration, Command, Dockerfile, Expose, From, Healthcheck, Heredoc, Instruction, Kind,
-    Mount, MountOption, MountType, Network, Pair, Run, Security, Span, Stage, Transfer,
-    TransferSource,
+    Mount, MountType, Network, Pair, Run, Security, Span, Stage, Transfer, TransferSource,
 };

@@ -1,8 +1,6 @@
 //! The tree of a Dockerfile. Words are as written, quotes and variables included, unless a field
 //! says otherwise: they are expanded when the build is planned, with what is known by then.
 
-use std::borrow::Cow;
-
 /// Lines of the file, counted from 1, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Span {
@@ -166,24 +164,12 @@ pub struct Heredoc {
     pub name: String,
     /// Number of the file descriptor before `<<`; 0 if none.
     pub file_descriptor: u32,
-    /// Its lines as written, each with its line feed; [`Heredoc::text`] gives them as used.
+    /// Its lines as they are used: tabs at their beginning taken away if it began with `<<-`.
     pub content: String,
     /// Variables in it are expanded: its name was not quoted.
     pub expands: bool,
     /// It began with `<<-`.
     pub strips_tabs: bool,
-}
-
-impl Heredoc {
-    /// Its lines as they are used: tabs at their beginning taken away if it began with `<<-`.
-    #[must_use]
-    pub fn text(&self) -> Cow<'_, str> {
-        if !self.strips_tabs {
-            return Cow::Borrowed(&self.content);
-        }
-        let lines = self.content.split_inclusive('\n');
-        Cow::Owned(lines.map(|line| line.trim_start_matches('\t')).collect())
-    }
 }
 
 /// `RUN --network=`.
@@ -208,31 +194,35 @@ pub enum Security {
     Insecure,
 }
 
-/// `RUN --mount=…`: its parts between commas, in order. What they mean, even `type`, is known only
-/// when variables are expanded; `from` alone may have none.
+/// `RUN --mount=type=…`, keys as written and not yet expanded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
-    /// In order.
-    pub options: Vec<MountOption>,
-}
-
-impl Mount {
+    /// `type`.
+    pub kind: MountType,
     /// `from`: stage, image or named context.
-    #[must_use]
-    pub fn from(&self) -> Option<&str> {
-        let from = self.options.iter().rev().find(|part| part.key == "from");
-        from.and_then(|part| part.value.as_deref())
-            .filter(|from| !from.is_empty())
-    }
-}
-
-/// `key[=value]` of a mount.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MountOption {
-    /// In lower case.
-    pub key: String,
-    /// As written; `None`: no `=`.
-    pub value: Option<String>,
+    pub from: Option<String>,
+    /// `source`, `src`.
+    pub source: Option<String>,
+    /// `target`, `dst`, `destination`.
+    pub target: Option<String>,
+    /// `readonly`, `ro`, `rw`, `readwrite`; `None`: the type's default.
+    pub read_only: Option<bool>,
+    /// `id`.
+    pub id: Option<String>,
+    /// `sharing` of a cache: `shared`, `private`, `locked`.
+    pub sharing: Option<String>,
+    /// `required` of a secret or ssh.
+    pub required: bool,
+    /// `env` of a secret: the variable it is put into.
+    pub env: Option<String>,
+    /// `mode`, octal as written.
+    pub mode: Option<String>,
+    /// `uid`, as written.
+    pub uid: Option<String>,
+    /// `gid`, as written.
+    pub gid: Option<String>,
+    /// `size` of a tmpfs, as written.
+    pub size: Option<String>,
 }
 
 /// `type=` of a mount.
