@@ -81,6 +81,15 @@ pub const EXPANSION_BYTES: usize = 1 << 20;
 /// Longest pattern in a `${…}`, in characters: matching takes this times the length of the value.
 pub const PATTERN_CHARS: usize = 1024;
 
+/// Longest ignore file that is read, in bytes: the largest seen have some hundred lines.
+pub const IGNORE_FILE_BYTES: usize = 1 << 20;
+
+/// Most patterns of one ignore file: each may be asked about each file of a context.
+pub const IGNORE_PATTERNS: usize = 10_000;
+
+/// Longest pattern of an ignore file, in bytes: that of a path.
+pub const IGNORE_PATTERN_BYTES: usize = PATH_BYTES;
+
 /// Longest path of a repository, in bytes: distribution's own bound.
 pub const REPOSITORY_BYTES: usize = 255;
 

@@ -10,12 +10,10 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, DigestError};
+use crate::glob::Glob;
 use crate::limits;
 
 pub mod grammar;
-pub mod pattern;
-
-pub use pattern::{Pattern, PatternError};
 
 /// Docker Hub's registry in references.
 pub const DOCKER_HUB: &str = "docker.io";
@@ -398,8 +396,8 @@ impl Reference {
     /// Whether `pattern` matches the short form, with or without tag and digest: Docker's
     /// `reference` filter.
     #[must_use]
-    pub fn matches(&self, pattern: &Pattern) -> bool {
-        pattern.matches(&self.familiar()) || pattern.matches(&self.repository.familiar())
+    pub fn matches(&self, pattern: &Glob) -> bool {
+        pattern.matches(self.familiar()) || pattern.matches(self.repository.familiar())
     }
 
     fn after(&self, mut name: String) -> String {

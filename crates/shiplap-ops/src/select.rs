@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use shiplap_model::Reference;
 use shiplap_model::filter::{FilterError, Filters};
-use shiplap_model::reference::{Pattern, PatternError};
+use shiplap_model::glob::{Glob, GlobError};
 use shiplap_store::{Image, ResolveError, Store, StoreError};
 
 use crate::when::{self, WhenError};
@@ -16,7 +16,7 @@ pub enum SelectError {
     Filter(#[from] FilterError),
     /// A pattern that is none.
     #[error(transparent)]
-    Pattern(#[from] PatternError),
+    Pattern(#[from] GlobError),
     /// A time that is none.
     #[error(transparent)]
     When(#[from] WhenError),
@@ -31,7 +31,7 @@ pub enum SelectError {
 /// A set of filters, ready to be asked.
 pub(crate) struct Selection<'f> {
     filters: &'f Filters,
-    patterns: Vec<Pattern>,
+    patterns: Vec<Glob>,
     dangling: Option<bool>,
     before: Option<Timestamp>,
     since: Option<Timestamp>,
@@ -59,7 +59,7 @@ impl<'f> Selection<'f> {
             filters,
             patterns: filters
                 .values("reference")
-                .map(Pattern::parse)
+                .map(Glob::parse)
                 .collect::<Result<_, _>>()?,
             dangling,
             before: created_of(store, filters, "before")?.into_iter().min(),

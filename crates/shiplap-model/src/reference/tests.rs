@@ -44,7 +44,7 @@ fn check(case: &Value) -> Result<(), String> {
         "with_tag" | "with_digest" => check_construction(case, expect),
         "familiar_match" => {
             let reference = Reference::parse(input).map_err(|error| error.to_string())?;
-            match Pattern::parse(text(case, "pattern")) {
+            match Glob::parse(text(case, "pattern")) {
                 Ok(pattern) => same(
                     &Some(reference.matches(&pattern)),
                     &expect["match"].as_bool(),
