@@ -1,11 +1,209 @@
 //! Dockerfiles: text to a tree of instructions with their places (Dockerfile reference,
 //! frontend 1.2x).
 //!
-//! Pure: nothing here expands a variable, looks at a file system or runs anything.
+//! ```text
+//! bytes ─▶ lines (joined, comments out) ─▶ nodes (cut into words) ─▶ instructions ─▶ stages
+//! ```
+//!
+//! Pure: nothing here expands a variable, looks at a file system or runs anything. Whatever the
+//! bytes are, reading them ends, in time proportional to them.
 
 pub mod ast;
+mod directive;
+mod error;
+mod flags;
+mod heredoc;
+mod instruction;
+mod lines;
+mod mount;
+mod node;
+mod split;
+mod suggestion;
 
 pub use ast::{
-    ArgDeclaration, Command, Dockerfile, Expose, From, Healthcheck, Heredoc, Instruction, Kind,
-    Mount, MountType, Network, Pair, Run, Security, Span, Stage, Transfer, TransferSource,
+    ArgDeclaration, Command, Device, Dockerfile, Expose, From, Gap, Healthcheck, Heredoc,
+    Instruction, Kind, Mount, MountType, Network, Pair, Run, Security, Span, Stage, Transfer,
+    TransferSource,
 };
+pub use error::{Fault, Place, SyntaxError, SyntaxErrors};
+pub use mount::MountFault;
+pub use suggestion::Meant;
+
+use crate::limits;
+use instruction::Statement;
+use lines::{Line, Lines};
+use node::Node;
+
+/// Reads a whole file.
+///
+/// # Errors
+/// [`SyntaxErrors`]: all that is wrong with it, up to [`limits::DOCKERFILE_ERRORS`].
+pub fn parse(bytes: &[u8]) -> Result<Dockerfile, SyntaxErrors> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let mut errors = Vec::new();
+    let text = String::from_utf8_lossy(bytes.get(..limits::DOCKERFILE_BYTES).unwrap_or(bytes));
+    let syntax = directive::syntax(&text);
+    if let Some(syntax) = &syntax
+        && !directive::is_dockerfile(&syntax.value)
+    {
+        errors.push(at_line(syntax.line, Fault::Syntax(syntax.value.clone())));
+        return Err(SyntaxErrors(errors));
+    }
+    let mut reader = Reader::of(bytes);
+    let nodes = reader.nodes(&mut errors);
+    let mut file = Dockerfile {
+        escape: reader.lines.escape,
+        syntax: syntax.map(|directive| directive.value),
+        check: directive::find("check", &text, "#").map(|directive| directive.value),
+        global_args: Vec::new(),
+        stages: Vec::new(),
+        gaps: reader.gaps,
+    };
+    let is_empty = nodes.is_empty();
+    for (node, line) in nodes {
+        if errors.len() < limits::DOCKERFILE_ERRORS
+            && let Err(fault) = file.add(node)
+        {
+            errors.push(line.error(fault));
+        }
+    }
+    if errors.is_empty() && file.stages.is_empty() {
+        let fault = match is_empty {
+            true => Fault::NoInstructions,
+            false => Fault::NoStages,
+        };
+        errors.push(at_line(reader.lines.number(), fault));
+    }
+    errors.sort_by_key(|error| error.span.first);
+    match errors.is_empty() {
+        true => Ok(file),
+        false => Err(SyntaxErrors(errors)),
+    }
+}
+
+/// Reads the one instruction that an image's `ONBUILD` keeps.
+///
+/// # Errors
+/// [`SyntaxErrors`].
+pub fn parse_trigger(text: &str) -> Result<Instruction, SyntaxErrors> {
+    let mut errors = Vec::new();
+    let nodes = Reader::of(text.as_bytes()).nodes(&mut errors);
+    let mut nodes = nodes.into_iter();
+    match (nodes.next(), nodes.next()) {
+        (Some((node, line)), None) if errors.is_empty() => {
+            let name = node.name().unwrap_or_default();
+            let read = match name {
+                "ONBUILD" => Err(Fault::TriggerChain),
+                "MAINTAINER" | "FROM" => Err(Fault::Trigger(name.to_owned())),
+                _ => instruction::read(&node),
+            };
+            match read {
+                Ok(Statement::Other(kind)) => return Ok(instruction::instruction(node, kind)),
+                Ok(Statement::From(_)) => errors.push(line.error(Fault::NotSingle)),
+                Err(fault) => errors.push(line.error(fault)),
+            }
+        }
+        _ if errors.is_empty() => errors.push(at_line(1, Fault::NotSingle)),
+        _ => {}
+    }
+    Err(SyntaxErrors(errors))
+}
+
+fn at_line(number: u32, fault: Fault) -> SyntaxError {
+    let span = Span {
+        first: number,
+        last: number,
+    };
+    SyntaxError {
+        span,
+        place: None,
+        fault,
+    }
+}
+
+impl Dockerfile {
+    /// Puts an instruction where it belongs.
+    fn add(&mut self, node: Node) -> Result<(), Fault> {
+        match (instruction::read(&node)?, self.stages.last_mut()) {
+            (Statement::From(from), _) => self.stages.push(Stage {
+                from,
+                span: node.span,
+                text: node.text,
+                word: node.word,
+                comments: node.comments,
+                instructions: Vec::new(),
+            }),
+            (Statement::Other(kind), Some(stage)) => {
+                stage
+                    .instructions
+                    .push(instruction::instruction(node, kind));
+            }
+            (Statement::Other(kind @ Kind::Arg(_)), None) => {
+                self.global_args.push(instruction::instruction(node, kind));
+            }
+            (Statement::Other(_), None) => return Err(Fault::NoStage),
+        }
+        Ok(())
+    }
+}
+
+/// Reads lines and cuts them.
+struct Reader<'t> {
+    lines: Lines<'t>,
+    gaps: Vec<Gap>,
+}
+
+impl<'t> Reader<'t> {
+    fn of(bytes: &'t [u8]) -> Self {
+        Self {
+            lines: Lines::of(bytes),
+            gaps: Vec::new(),
+        }
+    }
+
+    /// All instructions that can be cut. Where one can't, the next lines are read all the same.
+    fn nodes(&mut self, errors: &mut Vec<SyntaxError>) -> Vec<(Node, Line)> {
+        let mut nodes = Vec::new();
+        if self.lines.is_too_long() {
+            errors.push(at_line(1, Fault::FileTooLong));
+            return nodes;
+        }
+        while errors.len() < limits::DOCKERFILE_ERRORS {
+            match self.node() {
+                Ok(None) => break,
+                Ok(Some((_, line))) if nodes.len() >= limits::DOCKERFILE_INSTRUCTIONS => {
+                    errors.push(line.error(Fault::TooManyInstructions));
+                    break;
+                }
+                Ok(Some(node)) => nodes.push(node),
+                Err(error) => errors.push(error),
+            }
+        }
+        nodes
+    }
+
+    fn node(&mut self) -> Result<Option<(Node, Line)>, SyntaxError> {
+        let Some(mut line) = self.lines.next()? else {
+            return Ok(None);
+        };
+        if line.has_gap {
+            self.gaps.push(Gap {
+                line: line.span.last,
+                text: line.text.clone(),
+            });
+        }
+        let mut node = Node::of(&line, self.lines.escape).map_err(|fault| line.error(fault))?;
+        if node.takes_heredocs() && line.text.contains("<<") {
+            let announced = heredoc::announced(&line.text);
+            for mut heredoc in announced.map_err(|fault| line.error(fault))? {
+                self.lines.body(&mut heredoc, &mut line)?;
+                node.heredocs.push(heredoc);
+            }
+            node.span = line.span;
+        }
+        Ok(Some((node, line)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -124,6 +124,32 @@ pub fn expand_visibly(
     Ok(lexer.run()?.text)
 }
 
+/// Splits at blanks that are neither quoted nor escaped by `\`; nothing is expanded or taken away.
+pub(crate) fn split_raw(line: &str) -> Result<Vec<String>, ExpansionError> {
+    let mut lexer = Lexer::of(line, &|_| None, '\\');
+    lexer.quotes = Quotes::Kept;
+    lexer.keeps_escapes = true;
+    lexer.keeps_unset = true;
+    Ok(lexer.run()?.words)
+}
+
+/// The one word that a text is, without quotes and escapes, and whether any of it was quoted;
+/// `None` if it is none or several.
+pub(crate) fn heredoc_name(text: &str) -> Result<Option<(String, bool)>, ExpansionError> {
+    let words = |quotes| {
+        let mut lexer = Lexer::of(text, &|_| None, '\\');
+        lexer.quotes = quotes;
+        lexer.keeps_unset = true;
+        lexer.run().map(|expansion| expansion.words)
+    };
+    let (plain, quoted) = (words(Quotes::Removed)?, words(Quotes::Kept)?);
+    let ([plain], [quoted]) = (plain.as_slice(), quoted.as_slice()) else {
+        return Ok(None);
+    };
+    let quotes = |word: &str| word.matches(['\'', '"']).count();
+    Ok(Some((plain.clone(), quotes(plain) != quotes(quoted))))
+}
+
 /// What was read so far: in one, and in words.
 #[derive(Default)]
 struct Expanded {

@@ -90,6 +90,18 @@ pub const IGNORE_PATTERNS: usize = 10_000;
 /// Longest pattern of an ignore file, in bytes: that of a path.
 pub const IGNORE_PATTERN_BYTES: usize = PATH_BYTES;
 
+/// Longest Dockerfile, in bytes (4 MiB): the longest ones, made by programs, have some 100 KiB.
+pub const DOCKERFILE_BYTES: usize = 4 << 20;
+
+/// Longest line of a Dockerfile, in bytes: BuildKit's own bound.
+pub const DOCKERFILE_LINE_BYTES: usize = 65_535;
+
+/// Most instructions of a Dockerfile: each becomes a step, and an image has at most 500 layers.
+pub const DOCKERFILE_INSTRUCTIONS: usize = 10_000;
+
+/// Most errors of a Dockerfile that are told: nobody reads on.
+pub const DOCKERFILE_ERRORS: usize = 20;
+
 /// Longest path of a repository, in bytes: distribution's own bound.
 pub const REPOSITORY_BYTES: usize = 255;
 

@@ -23,6 +23,17 @@ pub struct Dockerfile {
     pub global_args: Vec<Instruction>,
     /// At least one.
     pub stages: Vec<Stage>,
+    /// Blank lines where a line was to continue.
+    pub gaps: Vec<Gap>,
+}
+
+/// A blank line where a line was to continue. It is passed over, but nobody means it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// Where what was continued ends.
+    pub line: u32,
+    /// What was continued.
+    pub text: String,
 }
 
 /// What one `FROM` begins.
@@ -34,6 +45,8 @@ pub struct Stage {
     pub span: Span,
     /// The text of it, continued lines joined.
     pub text: String,
+    /// The word as written: `from`, `FROM`.
+    pub word: String,
     /// Comment lines straight before it, without `#`.
     pub comments: Vec<String>,
     /// What follows, in order.
@@ -47,6 +60,8 @@ pub struct From {
     pub platform: Option<String>,
     /// Image, stage or `scratch`, as written.
     pub image: String,
+    /// `AS` as written, if there is a name.
+    pub keyword: Option<String>,
     /// Name of the stage, as written (compared without case).
     pub name: Option<String>,
 }
@@ -153,8 +168,31 @@ pub struct Run {
     pub network: Network,
     /// `--security`.
     pub security: Security,
-    /// `--device`s, as written.
-    pub devices: Vec<String>,
+    /// `--device`s, in order.
+    pub devices: Vec<Device>,
+}
+
+impl Run {
+    /// The heredoc, if there is nothing on the line but one: then its content is what is run.
+    #[must_use]
+    pub fn script(&self) -> Option<&Heredoc> {
+        match (&self.command, self.heredocs.as_slice()) {
+            (Command::Shell(line), [heredoc]) => {
+                let announced = super::heredoc::read(line).ok().flatten();
+                announced.map(|_| heredoc)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// `RUN --device=…`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// As CDI names it.
+    pub name: String,
+    /// The step fails without it.
+    pub required: bool,
 }
 
 /// `<<[-]["']NAME["']`.
@@ -166,6 +204,8 @@ pub struct Heredoc {
     pub file_descriptor: u32,
     /// Its lines as they are used: tabs at their beginning taken away if it began with `<<-`.
     pub content: String,
+    /// Its lines as written.
+    pub raw: String,
     /// Variables in it are expanded: its name was not quoted.
     pub expands: bool,
     /// It began with `<<-`.
@@ -194,9 +234,12 @@ pub enum Security {
     Insecure,
 }
 
-/// `RUN --mount=type=…`, keys as written and not yet expanded.
+/// `RUN --mount=type=…`, values as written and not yet expanded. Where a variable decides of
+/// `type` and the like, [`Mount::expanded`] knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
+    /// The flag's value as written; [`Mount::expanded`] reads it again.
+    pub text: String,
     /// `type`.
     pub kind: MountType,
     /// `from`: stage, image or named context.
@@ -215,13 +258,13 @@ pub struct Mount {
     pub required: bool,
     /// `env` of a secret: the variable it is put into.
     pub env: Option<String>,
-    /// `mode`, octal as written.
+    /// `mode`, octal.
     pub mode: Option<String>,
-    /// `uid`, as written.
+    /// `uid`, decimal.
     pub uid: Option<String>,
-    /// `gid`, as written.
+    /// `gid`, decimal.
     pub gid: Option<String>,
-    /// `size` of a tmpfs, as written.
+    /// `size` of a tmpfs, as [`crate::units::parse_size`] reads it.
     pub size: Option<String>,
 }
 
@@ -261,8 +304,8 @@ pub struct Transfer {
     pub excludes: Vec<String>,
     /// `ADD --checksum=`, as written.
     pub checksum: Option<String>,
-    /// `ADD --keep-git-dir`.
-    pub keep_git_dir: bool,
+    /// `ADD --keep-git-dir`; `None`: as the source says.
+    pub keep_git_dir: Option<bool>,
     /// `ADD --unpack`; `None`: local archives only.
     pub unpack: Option<bool>,
 }
