@@ -14,6 +14,7 @@
 //!
 //! Numbers are told, never tested: a loaded machine is no defect.
 
+mod builds;
 mod containers;
 mod measure;
 mod peers;

@@ -72,6 +72,7 @@ impl Tool {
             Self::Docker(daemon) => {
                 let mut command = Command::new("docker");
                 command.arg("-H").arg(&daemon.address).args(arguments);
+                command.env("DOCKER_BUILDKIT", "1");
                 command
             }
         }
@@ -116,6 +117,10 @@ fn podman(settings: &Path, store: &Path, arguments: &[&str]) -> Command {
         }
         if ["pull", "push"].contains(verb) {
             command.arg("--tls-verify=false");
+        }
+        if *verb == "build" {
+            // Without namespaces of its own: control groups in both versions are none of its matter.
+            command.args(["--isolation=chroot", "--layers", "--pull=missing"]);
         }
         if *verb == "run" {
             // Those of its own are more than every machine allows.

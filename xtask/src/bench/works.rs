@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::measure::{Line, peak_kib};
 use super::peers::{Registry, Tool};
-use super::{Bench, containers};
+use super::{Bench, builds, containers};
 use crate::process::{output, run};
 
 type Work = fn(&Bench) -> anyhow::Result<Vec<Line>>;
@@ -39,6 +39,14 @@ pub(crate) const WORKS: &[(&str, Work)] = &[
     ("commit", containers::commit),
     ("diff", containers::diff),
     ("memory", memory),
+    ("build-noop", builds::noop),
+    ("build-noop-50000", builds::noop_large),
+    ("build-changed", builds::one_changed),
+    ("build-changed-50000", builds::one_changed_large),
+    ("build-cold", builds::cold),
+    ("build-two-stages", builds::two_stages),
+    ("build-copy", builds::copy),
+    ("build-memory", builds::memory),
 ];
 
 /// How often a verb of milliseconds runs.
@@ -46,7 +54,7 @@ pub(super) const LIGHT_RUNS: usize = 20;
 
 impl Bench {
     /// A directory that no run had before.
-    fn fresh(&self, tool: &Tool) -> anyhow::Result<PathBuf> {
+    pub(super) fn fresh(&self, tool: &Tool) -> anyhow::Result<PathBuf> {
         let folder = tempfile::Builder::new()
             .prefix(tool.name())
             .tempdir_in(self.scratch.path())?;
@@ -83,6 +91,11 @@ impl Bench {
         self.tools
             .iter()
             .filter(|tool| !matches!(tool, Tool::Skopeo))
+    }
+
+    /// The folder of this run.
+    pub(super) fn scratch(&self) -> &Path {
+        self.scratch.path()
     }
 
     /// docker's only store loses the image, so that the next run is a first one.
