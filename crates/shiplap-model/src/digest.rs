@@ -171,6 +171,10 @@ impl FromStr for Digest {
     type Err = DigestError;
 
     fn from_str(s: &str) -> Result<Self, DigestError> {
+        // What nearly all are. A list of images reads thousands.
+        if s.strip_prefix("sha256:").is_some_and(is_sha256_hex) {
+            return Ok(Self(s.to_owned()));
+        }
         let malformed = || DigestError::Malformed(s.chars().take(200).collect());
         let (algorithm, encoded) = s.split_once(':').ok_or_else(malformed)?;
         let component = |c: &str| {
@@ -448,6 +452,13 @@ impl<R: Read> Read for VerifyingReader<R> {
         }
         Ok(count)
     }
+}
+
+/// Whether `text` is 64 lowercase hex digits.
+pub(crate) fn is_sha256_hex(text: &str) -> bool {
+    let is_hex = |byte: u8| byte.is_ascii_digit() | (b'a'..=b'f').contains(&byte);
+    // All are looked at, so that it is done for many at once.
+    text.len() == 64 && text.bytes().fold(true, |all, byte| all & is_hex(byte))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -230,8 +230,9 @@ impl Repository {
             .strip_prefix(OFFICIAL)
             .filter(|name| !name.contains('/'));
         let short = official.unwrap_or(&self.path);
-        let read_back = split_docker_registry(short);
-        if grammar::is_identifier(short) || read_back != (DOCKER_HUB, self.path.clone()) {
+        let (registry, prefix, path) = split_docker_registry(short);
+        let is_read_back = registry == DOCKER_HUB && self.path.strip_prefix(prefix) == Some(path);
+        if grammar::is_identifier(short) || !is_read_back {
             return self.to_string();
         }
         short.to_owned()
@@ -277,32 +278,37 @@ impl Reference {
                 bytes: text.len(),
             });
         }
-        if let Some(end) = text.find("://") {
-            let scheme = text[..end + 3].to_owned();
-            return Err(ReferenceError::Scheme {
+        Self::read(text).map_err(|error| match text.find("://") {
+            Some(end) => ReferenceError::Scheme {
                 reference: shorten(text),
-                scheme,
+                scheme: text[..end + 3].to_owned(),
+            },
+            None => error,
+        })
+    }
+
+    fn read(text: &str) -> Result<Self, ReferenceError> {
+        let written = |problem: Problem| problem.in_reference(text);
+        let (registry, prefix, remainder) = split_docker_registry(text);
+        grammar::check_registry(registry).map_err(written)?;
+        let bytes = registry.len() + 1 + prefix.len() + remainder.len();
+        if bytes > limits::REFERENCE_BYTES {
+            return Err(ReferenceError::TooLong {
+                reference: shorten(&format!("{registry}/{prefix}{remainder}")),
+                bytes,
             });
         }
-        let (registry, remainder) = split_docker_registry(text);
-        let written = |problem: Problem| problem.in_reference(text);
-        grammar::check_registry(registry).map_err(written)?;
-        let whole = format!("{registry}/{remainder}");
-        let parts = grammar::parse(&whole).map_err(|error| match error {
-            ReferenceError::Format { problem, .. } => written(problem),
-            ReferenceError::Digest { source, .. } => ReferenceError::Digest {
-                reference: shorten(text),
-                source,
-            },
-            other => other,
-        })?;
+        let (path, tag, digest) = grammar::split(remainder);
+        let path = [prefix, path].concat();
+        grammar::check_path(&path).map_err(written)?;
+        let (tag, digest) = grammar::check_rest(text, tag, digest)?;
         Ok(Self {
             repository: Repository {
                 registry: registry.to_owned(),
-                path: parts.path.to_owned(),
+                path,
             },
-            tag: parts.tag.map(str::to_owned),
-            digest: parts.digest,
+            tag: tag.map(str::to_owned),
+            digest,
         })
     }
 
@@ -444,11 +450,11 @@ impl AnyReference {
 
 /// Docker's reading of what stands before the first slash: a registry if it is `localhost`, has a
 /// dot, a colon or an uppercase letter, else a part of the path on Docker Hub, where a path of one
-/// component lies in `library/`.
-fn split_docker_registry(text: &str) -> (&str, String) {
-    let on_hub = |path: &str| match path.contains('/') {
-        true => (DOCKER_HUB, path.to_owned()),
-        false => (DOCKER_HUB, format!("{OFFICIAL}{path}")),
+/// component lies in `library/`. The registry, what the path begins with, and how it goes on.
+fn split_docker_registry(text: &str) -> (&str, &'static str, &str) {
+    let on_hub = |path| match str::contains(path, '/') {
+        true => (DOCKER_HUB, "", path),
+        false => (DOCKER_HUB, OFFICIAL, path),
     };
     match text.split_once('/') {
         None => on_hub(text),
@@ -458,7 +464,7 @@ fn split_docker_registry(text: &str) -> (&str, String) {
                 || first.contains(['.', ':'])
                 || first.contains(char::is_uppercase) =>
         {
-            (first, path.to_owned())
+            (first, "", path)
         }
         Some(_) => on_hub(text),
     }

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::{Part, Problem, ReferenceError, shorten};
-use crate::digest::Digest;
+use crate::digest::{Digest, is_sha256_hex};
 use crate::limits;
 
 /// The parts of a reference as they stand in it.
@@ -52,28 +52,46 @@ pub fn parse(text: &str) -> Result<Parts<'_>, ReferenceError> {
             bytes: text.len(),
         });
     }
-    let (named, digest) = match text.split_once('@') {
-        Some((named, digest)) => (named, Some(digest)),
-        None => (text, None),
-    };
-    let last_component = named.rfind('/').map_or(0, |slash| slash + 1);
-    let (name, tag) = match named[last_component..].split_once(':') {
-        Some((component, tag)) => (&named[..last_component + component.len()], Some(tag)),
-        None => (named, None),
-    };
+    let (name, tag, digest) = split(text);
     let (registry, path) = split_name(name).map_err(|problem| problem.in_reference(text))?;
-    if let Some(tag) = tag {
-        check_tag(tag).map_err(|problem| problem.in_reference(text))?;
-    }
-    let digest = digest
-        .map(|digest| parse_digest(text, digest))
-        .transpose()?;
+    let (tag, digest) = check_rest(text, tag, digest)?;
     Ok(Parts {
         registry,
         path,
         tag,
         digest,
     })
+}
+
+/// Name, tag and digest as they stand there, whatever they are.
+pub(super) fn split(text: &str) -> (&str, Option<&str>, Option<&str>) {
+    let (named, digest) = match text.split_once('@') {
+        Some((named, digest)) => (named, Some(digest)),
+        None => (text, None),
+    };
+    let last_component = named.rfind('/').map_or(0, |slash| slash + 1);
+    match named[last_component..].split_once(':') {
+        Some((component, tag)) => {
+            let name = &named[..last_component + component.len()];
+            (name, Some(tag), digest)
+        }
+        None => (named, None, digest),
+    }
+}
+
+/// Checks what follows the name in `text`.
+pub(super) fn check_rest<'r>(
+    text: &str,
+    tag: Option<&'r str>,
+    digest: Option<&str>,
+) -> Result<(Option<&'r str>, Option<Digest>), ReferenceError> {
+    if let Some(tag) = tag {
+        check_tag(tag).map_err(|problem| problem.in_reference(text))?;
+    }
+    let digest = digest
+        .map(|digest| parse_digest(text, digest))
+        .transpose()?;
+    Ok((tag, digest))
 }
 
 /// Splits `[registry/]path` without tag or digest.
@@ -164,10 +182,7 @@ pub fn check_tag(tag: &str) -> Result<(), Problem> {
 /// Whether `text` is 64 lowercase hex digits, which always mean an image ID.
 #[must_use]
 pub fn is_identifier(text: &str) -> bool {
-    text.len() == 64
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    is_sha256_hex(text)
 }
 
 /// Checks components of lowercase letters and digits, which `.`, `_`, `__` or dashes may join.
