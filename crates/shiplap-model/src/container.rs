@@ -14,6 +14,7 @@ pub mod device;
 pub mod host;
 pub mod keys;
 pub mod label;
+pub mod log;
 pub mod memory;
 pub mod mount;
 pub mod name;
@@ -47,6 +48,8 @@ pub struct ContainerOptions {
     pub labels: BTreeMap<String, String>,
     /// The OCI runtime by name or path; `None`: the first that works.
     pub runtime: Option<String>,
+    /// Where its output is kept.
+    pub log: log::LogOptions,
     /// Removed when its process ends.
     pub auto_remove: bool,
 }

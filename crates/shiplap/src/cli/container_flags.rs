@@ -8,7 +8,12 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::{ArgAction, Args};
 use shiplap_model::container::{
-    ContainerOptions, label, memory::MemoryError, restart, restart::RestartError, variable,
+    ContainerOptions, label,
+    log::{self, LogDriver, LogError, LogOptions},
+    memory::MemoryError,
+    restart,
+    restart::RestartError,
+    variable,
 };
 
 use crate::{face::Failure, settings::Environment};
@@ -66,6 +71,9 @@ enum FlagError {
     /// A policy without meaning.
     #[error("create container: {0}")]
     Restart(RestartError),
+    /// A log that can't be.
+    #[error("create container: {0}")]
+    Log(#[from] LogError),
     /// Limits that don't go together.
     #[error(transparent)]
     Memory(#[from] MemoryError),
@@ -95,6 +103,12 @@ pub(crate) struct ContainerFlags {
     /// Read in a line delimited file of labels
     #[arg(long, value_name = "list")]
     label_file: Vec<PathBuf>,
+    /// Logging driver for the container: json-file or none
+    #[arg(long, value_name = "string", default_value = "json-file", hide_default_value = true, value_parser = log::parse_driver)]
+    log_driver: LogDriver,
+    /// Log driver options: max-size (default 50m, -1 for no bound) and max-file (default 2)
+    #[arg(long, value_name = "list")]
+    log_opt: Vec<String>,
     /// Restart policy to apply when a container exits: only "no" without a daemon
     #[arg(long, value_name = "string", default_value = "no", value_parser = restart::parse)]
     restart: restart::RestartPolicy,
@@ -159,10 +173,23 @@ impl ContainerFlags {
             security: self.security.into_options(&mut warnings)?,
             labels: labels(&self.label_file, self.label)?,
             runtime: self.runtime,
+            log: LogOptions::new(self.log_driver, &self.log_opt)?,
             auto_remove: self.rm,
         };
         Ok((image, options, warnings))
     }
+}
+
+/// Variables for a container: those of files first, so that the flags win.
+pub(crate) fn environment(files: &[PathBuf], flags: &[String]) -> Result<Vec<String>, Failure> {
+    let environment = Environment::of_process();
+    let lookup = |name: &str| {
+        let value = (environment.variable)(name)?;
+        Some(value.to_string_lossy().into_owned())
+    };
+    let mut variables = variables("--env-file", files, &lookup)?;
+    variables.extend(environment.of_container(flags));
+    Ok(variables)
 }
 
 /// Those of the files first, so that the flags win.

@@ -44,12 +44,11 @@ const fn switch(
 const NO_DISK_LIMITS: &str = "input and output of disks can't be limited";
 const NO_HEALTH: &str = "there is no daemon that would check a container's health";
 const NO_NETWORKS: &str = "networks have no addresses or names to be chosen";
-const NO_LOG_DRIVERS: &str = "the log is always a file of JSON lines, and never cut";
 const NO_REALTIME: &str = "processors can't be limited in real time";
 const NO_VOLUME_DRIVERS: &str = "volumes are always directories of the store";
 const OWN_NAMESPACE: &str = "a container always has such a namespace of its own";
 
-const FLAGS: [Foreign; 48] = [
+const FLAGS: [Foreign; 46] = [
     value(
         "annotation",
         &[],
@@ -98,8 +97,6 @@ const FLAGS: [Foreign; 48] = [
     value("kernel-memory", &["0"], "kernels no longer limit it apart"),
     value("link", &[], NO_NETWORKS),
     value("link-local-ip", &[], NO_NETWORKS),
-    value("log-driver", &["", "json-file"], NO_LOG_DRIVERS),
-    value("log-opt", &[], NO_LOG_DRIVERS),
     value("mac-address", &[], NO_NETWORKS),
     value(
         "memory-reservation",

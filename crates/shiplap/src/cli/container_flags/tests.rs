@@ -237,6 +237,10 @@ fn what_it_may_do() {
     let granted = "--ipc private --pid '' --log-driver json-file --no-healthcheck \
                    --memory-swappiness -1 --userns=host --oom-kill-disable=false img";
     check(granted, "/image", json!("img"));
+    let bounded = "--log-opt max-size=1m --log-opt max-file=3 img";
+    check(bounded, "/log/max_file_bytes", json!(1_000_000));
+    check(bounded, "/log/max_files", json!(3));
+    check("--log-driver none img", "/log/driver", json!("none"));
     check("--no-healthcheck img", "/image", json!("img"));
 }
 
@@ -306,7 +310,8 @@ fn lines_that_are_refused() {
     check("-v /a:/b:xx img", "invalid mode: xx");
     check("--gpus all img", "use --gpus=all: there is no driver");
     check("--ipc host img", "use --ipc=host");
-    check("--log-driver syslog img", "use --log-driver=syslog");
+    check("--log-driver syslog img", "unknown log driver 'syslog'");
+    check("--log-opt tag=x img", "unknown log opt 'tag'");
     check("--oom-kill-disable img", "use --oom-kill-disable=true");
     check("--volumes-from a img", "use --volumes-from=a");
 }
