@@ -201,6 +201,13 @@ impl Filters {
         })
     }
 
+    /// Docker's filters `label` and `label!` together: what must and what must not be among `found`.
+    #[must_use]
+    pub fn takes_labels(&self, found: &BTreeMap<String, String>) -> bool {
+        let is_excluded = self.contains("label!") && self.matches_labels("label!", found);
+        self.matches_labels("label", found) && !is_excluded
+    }
+
     /// The value of a yes-or-no filter, or `default` if it is not there.
     ///
     /// # Errors

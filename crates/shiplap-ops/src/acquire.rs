@@ -120,6 +120,8 @@ pub struct Wanted {
     pub parallel_layers: usize,
     /// Keep the compressed form of layers too.
     pub keep_compressed: bool,
+    /// Refuse an image for another platform though the source has no choice.
+    pub only_platform: bool,
 }
 
 /// An image chosen from a source: its manifest, and the indexes on the way to it, outermost first.
@@ -143,6 +145,12 @@ pub fn acquire(
     let root_digest = root.digest.clone();
     let chosen = choose(source, root, &wanted.platform)?;
     let (config_bytes, config) = read_config(store, source, &chosen)?;
+    if wanted.only_platform && !wanted.platform.runs(&config.platform()) {
+        return Err(AcquireError::NoPlatform {
+            wanted: wanted.platform.clone(),
+            offered: vec![config.platform().to_string()],
+        });
+    }
     let lease = store.lease()?;
     let layers = chosen.manifest.layers.iter().zip(&config.rootfs.diff_ids);
     let fetch = Fetch {

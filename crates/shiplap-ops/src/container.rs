@@ -22,6 +22,7 @@ pub mod network;
 mod record;
 pub mod remove;
 pub mod start;
+pub mod stats;
 pub mod supervise;
 pub mod top;
 pub mod volume;
@@ -134,10 +135,16 @@ impl Container {
     /// [`ContainerError::File`], [`ContainerError::Damaged`].
     pub fn state(&self) -> Result<State, ContainerError> {
         let state: State = read_json(&self.path("state.json"))?;
-        if state.status.is_live() && self.supervisor_lock()?.is_some() {
-            return Ok(state.lost());
+        if !state.status.is_live() || self.supervisor_lock()?.is_none() {
+            return Ok(state);
         }
-        Ok(state)
+        // It may have ended, with all its records, while they were read.
+        let state: State = read_json(&self.path("state.json"))?;
+        Ok(match state.status.is_live() {
+            true if self.process(&state).is_some() => state.unwatched(),
+            true => state.lost(),
+            false => state,
+        })
     }
 
     pub(crate) fn write_state(&self, state: &State) -> Result<(), ContainerError> {
@@ -255,7 +262,8 @@ pub enum DryRunError {
     Namespace(#[from] shiplap_run::namespaces::NamespaceError),
 }
 
-/// All containers, the newest first.
+/// All containers, the newest first. Those of `--rm` that ended without their supervisor, which
+/// would have removed them, are removed now.
 ///
 /// # Errors
 /// [`ContainerError`]; a container whose files are damaged is passed over here and reported by
@@ -264,10 +272,30 @@ pub(crate) fn all(context: &Context) -> Result<Vec<Container>, ContainerError> {
     let store = context.store()?;
     let mut records = store.containers()?;
     records.sort_by(|a, b| (b.created, &b.id).cmp(&(a.created, &a.id)));
-    Ok(records
-        .into_iter()
-        .filter_map(|record| open(store, record).ok())
+    let containers = records.into_iter();
+    let containers = containers.filter_map(|record| open(store, record).ok());
+    Ok(containers
+        .filter(|container| !is_overdue(container) || !clear_away(context, container))
         .collect())
+}
+
+/// Whether its supervisor should have removed it, and is gone itself.
+fn is_overdue(container: &Container) -> bool {
+    let has_ended = |state: State| state.status == Status::Exited;
+    container.facts.options.auto_remove
+        && container.state().is_ok_and(has_ended)
+        && matches!(container.supervisor_lock(), Ok(Some(_)))
+}
+
+/// Removes it; whether that could be done.
+fn clear_away(context: &Context, container: &Container) -> bool {
+    match remove::remove(context, container.id(), false, true) {
+        Ok(_) => true,
+        Err(error) => {
+            tracing::warn!(%error, "a container that was to be removed stays");
+            false
+        }
+    }
 }
 
 /// The container that `name` means: a whole ID, a name, or the beginning of an ID.

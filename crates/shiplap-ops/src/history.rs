@@ -1,7 +1,7 @@
 //! `history`: how an image came about, newest first.
 
 use serde::Serialize;
-use shiplap_model::{DiffId, ImageId, Reference};
+use shiplap_model::{DiffId, ImageId, Platform, Reference};
 
 use crate::context::Context;
 use crate::inspect::{InspectError, read_image};
@@ -33,14 +33,18 @@ pub enum StepId {
     Layer(DiffId),
 }
 
-/// The steps of the image that `name` means, newest first. Layers that the config has no history
-/// for are steps of their own.
+/// The steps of the image that `name` means (for a platform if one is asked for), newest first.
+/// Layers that the config has no history for are steps of their own.
 ///
 /// # Errors
 /// [`InspectError`].
-pub fn history(context: &Context, name: &str) -> Result<Vec<HistoryStep>, InspectError> {
+pub fn history(
+    context: &Context,
+    name: &str,
+    platform: Option<&Platform>,
+) -> Result<Vec<HistoryStep>, InspectError> {
     let store = context.store()?;
-    let (image, config) = read_image(store, name)?;
+    let (image, config) = read_image(store, name, platform)?;
     let mut layers = store.image_layers(&image.id)?.into_iter();
     let mut steps = Vec::new();
     for entry in config.history {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use shiplap_model::config::{ContainerConfig, Healthcheck};
-use shiplap_model::{DiffId, DocumentError, ImageConfig, ImageId, Reference};
+use shiplap_model::{DiffId, DocumentError, ImageConfig, ImageId, Platform, Reference};
 use shiplap_store::{Image, ResolveError, Store, StoreError};
 
 use crate::context::Context;
@@ -27,6 +27,17 @@ pub enum InspectError {
         /// What is wrong.
         source: DocumentError,
     },
+}
+
+impl InspectError {
+    /// Whether there is nothing of that name, be it that nothing can be called so.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(
+            self,
+            Self::Resolve(ResolveError::NotFound { .. } | ResolveError::Invalid { .. })
+        )
+    }
 }
 
 /// An image in the words and order of Docker's API (`GET /images/{name}/json`).
@@ -132,20 +143,28 @@ pub struct Metadata {
     pub last_tag_time: String,
 }
 
-/// Inspects the image that `name` means.
+/// Inspects the image that `name` means, for a platform if one is asked for.
 ///
 /// # Errors
 /// [`InspectError`].
-pub fn inspect(context: &Context, name: &str) -> Result<InspectedImage, InspectError> {
+pub fn inspect(
+    context: &Context,
+    name: &str,
+    platform: Option<&Platform>,
+) -> Result<InspectedImage, InspectError> {
     let store = context.store()?;
-    let (image, config) = read_image(store, name)?;
+    let (image, config) = read_image(store, name, platform)?;
     let graph_driver = snapshot::graph_driver(context, &image.id)?;
     Ok(describe(image, config, graph_driver))
 }
 
 /// The record and the config of the image that `name` means.
-pub(crate) fn read_image(store: &Store, name: &str) -> Result<(Image, ImageConfig), InspectError> {
-    let id = store.resolve(name)?.id;
+pub(crate) fn read_image(
+    store: &Store,
+    name: &str,
+    platform: Option<&Platform>,
+) -> Result<(Image, ImageConfig), InspectError> {
+    let id = store.resolve_for(name, platform)?.id;
     let missing = || StoreError::ImageMissing { id: id.clone() };
     let image = store.image(&id)?.ok_or_else(missing)?;
     let config = read_config(store, &id)?;

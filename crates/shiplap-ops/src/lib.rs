@@ -7,6 +7,7 @@
 
 pub mod acquire;
 pub mod check;
+pub mod clear;
 pub mod container;
 pub mod context;
 pub mod copy;

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use shiplap_model::reference::ReferenceError;
-use shiplap_model::{Descriptor, ImageId, Reference};
+use shiplap_model::{Descriptor, ImageId, Platform, Reference};
 use shiplap_store::StoreError;
 
 use crate::acquire::{self, AcquireError, Wanted};
@@ -65,13 +65,16 @@ pub enum LoadError {
     },
 }
 
-/// Loads every image of an archive: Docker's, or OCI's, plain or compressed.
+/// Loads every image of an archive: Docker's, or OCI's, plain or compressed. From an index the
+/// image for `platform` is chosen, that of the settings if there is none; with one, images for others
+/// are refused.
 ///
 /// # Errors
 /// [`LoadError`]; images before the one that failed are loaded.
 pub fn load(
     context: &Context,
     input: Input<'_>,
+    platform: Option<&Platform>,
     progress: &dyn Progress,
 ) -> Result<Vec<LoadedImage>, LoadError> {
     let store = context.store()?;
@@ -84,10 +87,11 @@ pub fn load(
     let path = archive.path().to_owned();
     let take = |source: &dyn Source, tags: Vec<Reference>| -> Result<LoadedImage, LoadError> {
         let wanted = Wanted {
-            platform: context.settings().platform.clone(),
+            platform: platform.unwrap_or(&context.settings().platform).clone(),
             tags: tags.clone(),
             parallel_layers: context.settings().parallel_layers,
             keep_compressed: context.settings().keep_compressed,
+            only_platform: platform.is_some(),
         };
         let image_error = |source| LoadError::Image {
             path: path.clone(),

@@ -127,6 +127,7 @@ fn pull_one(
             tags: tags_of(reference),
             parallel_layers: context.settings().parallel_layers,
             keep_compressed: context.settings().keep_compressed,
+            only_platform: false,
         };
         let root = source.root()?;
         let acquired = acquire::acquire(context.store()?, &source, root, &wanted, progress)?;
@@ -162,11 +163,7 @@ fn unchanged(
     let Some(image) = known(context, reference)? else {
         return Ok(None);
     };
-    let image_platform = Platform {
-        variant: image.variant.clone(),
-        ..Platform::new(image.os.as_str(), image.architecture.as_str())
-    };
-    if !platform.runs(&image_platform) {
+    if !platform.runs(&image.platform()) {
         return Ok(None);
     }
     let name = ManifestName::of(reference);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use shiplap_model::ImageId;
+use shiplap_model::{ImageId, Platform};
 use shiplap_store::{RemoveError, RemoveOptions, ResolveError, Resolved, ResolvedBy, StoreError};
 
 use crate::context::Context;
@@ -14,6 +14,8 @@ pub use shiplap_store::Removal;
 pub struct RmiOptions {
     /// Names and IDs.
     pub images: Vec<String>,
+    /// Only the images for these platforms; all without one.
+    pub platforms: Vec<Platform>,
     /// Take all names of an image named by ID, and images of containers that don't run.
     pub force: bool,
 }
@@ -68,13 +70,19 @@ pub fn remove(context: &Context, options: &RmiOptions) -> Result<RmiReport, Stor
     let store = context.store()?;
     let mut report = RmiReport::default();
     let mut targets: Vec<(Resolved, usize)> = Vec::new();
+    let platforms: Vec<_> = match &options.platforms[..] {
+        [] => vec![None],
+        some => some.iter().map(Some).collect(),
+    };
     for name in &options.images {
-        match store.resolve(name) {
-            Ok(resolved) => match targets.iter_mut().find(|(target, _)| *target == resolved) {
-                Some((_, times)) => *times += 1,
-                None => targets.push((resolved, 1)),
-            },
-            Err(error) => report.failures.push(error.into()),
+        for platform in &platforms {
+            match store.resolve_for(name, *platform) {
+                Ok(resolved) => match targets.iter_mut().find(|(target, _)| *target == resolved) {
+                    Some((_, times)) => *times += 1,
+                    None => targets.push((resolved, 1)),
+                },
+                Err(error) => report.failures.push(error.into()),
+            }
         }
     }
     let mut gone = BTreeSet::<ImageId>::new();

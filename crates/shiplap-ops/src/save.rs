@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
-use shiplap_model::{AnyReference, ImageId, Reference};
-use shiplap_store::{ResolveError, Resolved, ResolvedBy, Store, StoreError};
+use shiplap_model::{AnyReference, ImageId, Platform, Reference};
+use shiplap_store::{ResolveError, ResolvedBy, Store, StoreError};
 
 use crate::context::Context;
 use crate::transport::TransportError;
@@ -20,6 +20,8 @@ pub struct SaveOptions {
     pub images: Vec<String>,
     /// The format.
     pub format: ArchiveFormat,
+    /// Only images for this platform.
+    pub platform: Option<Platform>,
 }
 
 /// Where the archive goes.
@@ -56,7 +58,7 @@ struct Chosen {
 /// [`SaveError`]; then there is no file.
 pub fn save(context: &Context, options: &SaveOptions, output: Output<'_>) -> Result<(), SaveError> {
     let store = context.store()?;
-    let chosen = choose(store, &options.images)?;
+    let chosen = choose(store, options)?;
     match output {
         Output::Stream(stream) => {
             write(store, &chosen, options.format, Path::new("-"), stream).map(drop)
@@ -70,10 +72,10 @@ pub fn save(context: &Context, options: &SaveOptions, output: Output<'_>) -> Res
 }
 
 /// The images of the names, each once, with all the tags that were asked for.
-fn choose(store: &Store, names: &[String]) -> Result<Vec<Chosen>, SaveError> {
+fn choose(store: &Store, options: &SaveOptions) -> Result<Vec<Chosen>, SaveError> {
     let mut chosen: Vec<Chosen> = Vec::new();
-    for name in names {
-        for (id, tag) in named(store, name)? {
+    for name in &options.images {
+        for (id, tag) in named(store, name, options.platform.as_ref())? {
             let image = match chosen.iter_mut().find(|image| image.id == id) {
                 Some(image) => image,
                 None => {
@@ -93,27 +95,39 @@ fn choose(store: &Store, names: &[String]) -> Result<Vec<Chosen>, SaveError> {
     Ok(chosen)
 }
 
-fn named(store: &Store, name: &str) -> Result<Vec<(ImageId, Option<Reference>)>, SaveError> {
+fn named(
+    store: &Store,
+    name: &str,
+    platform: Option<&Platform>,
+) -> Result<Vec<(ImageId, Option<Reference>)>, SaveError> {
     if let Ok(AnyReference::Named(reference)) = AnyReference::parse(name)
         && reference.tag().is_none()
         && reference.digest().is_none()
     {
-        let mut tagged = Vec::new();
-        for image in store.images()? {
-            let of_repository = |tag: &&Reference| tag.repository() == reference.repository();
-            let tags = image.tags.iter().filter(of_repository);
-            tagged.extend(tags.map(|tag| (image.id.clone(), Some(tag.clone()))));
-        }
+        let images = store.images()?;
+        let tags = images.iter().flat_map(|image| &image.tags);
+        let tags = tags.filter(|tag| tag.repository() == reference.repository());
+        let tagged = tags.map(|tag| tagged(store, &tag.to_string(), platform));
+        let tagged = tagged.collect::<Result<Vec<_>, _>>()?;
         if !tagged.is_empty() {
             return Ok(tagged);
         }
     }
-    let Resolved { id, by } = store.resolve(name)?;
-    let tag = match by {
+    Ok(vec![tagged(store, name, platform)?])
+}
+
+/// The image that `name` means for a platform, and the tag that was written.
+fn tagged(
+    store: &Store,
+    name: &str,
+    platform: Option<&Platform>,
+) -> Result<(ImageId, Option<Reference>), SaveError> {
+    let id = store.resolve_for(name, platform)?.id;
+    let tag = match store.resolve(name)?.by {
         ResolvedBy::Tag(tag) => Some(tag),
         ResolvedBy::Id | ResolvedBy::RepoDigest(_) => None,
     };
-    Ok(vec![(id, tag)])
+    Ok((id, tag))
 }
 
 fn write<W: Write>(

@@ -86,9 +86,7 @@ impl<'f> Selection<'f> {
             && self.before.is_none_or(|before| created < before)
             && self.since.is_none_or(|since| created > since)
             && self.until.is_none_or(|until| created < until)
-            && self.filters.matches_labels("label", &image.labels)
-            && (!self.filters.contains("label!")
-                || !self.filters.matches_labels("label!", &image.labels))
+            && self.filters.takes_labels(&image.labels)
     }
 }
 

@@ -6,6 +6,8 @@
 //! the list of mounts. Where no control group may be made, as for a user to whom none is
 //! delegated, a container has none of its own and [`Cgroups::warnings`] says what that costs.
 
+pub mod usage;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
@@ -71,6 +73,18 @@ pub enum Limit {
     Cpuset,
     /// Processes.
     Pids,
+}
+
+impl Version {
+    /// Docker's number for it; none where there are none.
+    #[must_use]
+    pub fn number(self) -> Option<&'static str> {
+        match self {
+            Self::Absent => None,
+            Self::V1 | Self::Hybrid => Some("1"),
+            Self::V2 => Some("2"),
+        }
+    }
 }
 
 impl Limit {

@@ -159,6 +159,15 @@ impl Runtime {
         Err(RuntimeError::NoneWorks { tried })
     }
 
+    /// The known runtimes that are installed: names and programs. Whether they work is not asked.
+    #[must_use]
+    pub fn installed() -> Vec<(&'static str, PathBuf)> {
+        let names = KNOWN.into_iter().map(|(name, _)| name);
+        names
+            .filter_map(|name| Some((name, program(name)?)))
+            .collect()
+    }
+
     fn probe(name: &str, cgroups: &Cgroups, memory: Option<&Memory>) -> Result<Self, Reason> {
         let path = program(name).ok_or(Reason::Absent)?;
         let file = path.file_name().and_then(OsStr::to_str).unwrap_or(name);

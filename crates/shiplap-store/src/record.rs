@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use shiplap_model::reference::{Reference, Repository};
-use shiplap_model::{DiffId, Digest, ImageId};
+use shiplap_model::{DiffId, Digest, ImageId, Platform};
 
 /// What is known of one layer's tar, computed once, while it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +75,15 @@ pub struct Image {
 }
 
 impl Image {
+    /// What it runs on.
+    #[must_use]
+    pub fn platform(&self) -> Platform {
+        Platform {
+            variant: self.variant.clone(),
+            ..Platform::new(self.os.as_str(), self.architecture.as_str())
+        }
+    }
+
     /// Whether no tag names it (`--filter dangling=true`).
     #[must_use]
     pub fn is_dangling(&self) -> bool {

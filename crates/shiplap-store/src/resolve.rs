@@ -1,8 +1,8 @@
 //! From what a user writes to an image, by Docker's rules: a whole ID, else a tag or repository
 //! digest, else the beginning of an ID. Names win over short IDs.
 
-use shiplap_model::ImageId;
 use shiplap_model::reference::{AnyReference, Reference, ReferenceError};
+use shiplap_model::{ImageId, Platform};
 
 use crate::database::Tx;
 use crate::error::StoreError;
@@ -31,6 +31,19 @@ pub enum ResolveError {
         prefix: String,
         /// The first ten of the images meant.
         candidates: Vec<ImageId>,
+    },
+    /// What has this name is for another platform.
+    #[error(
+        "find image {name}: image with reference {name} was found but its platform ({found}) \
+         does not match the specified platform ({wanted})"
+    )]
+    Platform {
+        /// What the user wrote.
+        name: String,
+        /// What was asked for.
+        wanted: Platform,
+        /// What there is.
+        found: Platform,
     },
     /// It can be no name.
     #[error("find image {name}: {source}")]
@@ -117,6 +130,58 @@ impl Store {
                 }
             }),
         }
+    }
+
+    /// Finds the image that `name` means for a platform: what has the name, or what was chosen from
+    /// the same index. Without a platform it is [`Store::resolve`].
+    ///
+    /// # Errors
+    /// [`ResolveError`].
+    pub fn resolve_for(
+        &self,
+        name: &str,
+        platform: Option<&Platform>,
+    ) -> Result<Resolved, ResolveError> {
+        let resolved = self.resolve(name)?;
+        let Some(wanted) = platform else {
+            return Ok(resolved);
+        };
+        let Some(image) = self.image(&resolved.id)? else {
+            let name = name.to_owned();
+            return Err(ResolveError::NotFound { name });
+        };
+        if wanted.runs(&image.platform()) {
+            return Ok(resolved);
+        }
+        for repo_digest in &image.repo_digests {
+            for id in self.known_as(repo_digest)? {
+                let other = self.image(&id)?;
+                if other.is_some_and(|other| wanted.runs(&other.platform())) {
+                    let by = ResolvedBy::RepoDigest(repo_digest.clone());
+                    return Ok(Resolved { id, by });
+                }
+            }
+        }
+        Err(ResolveError::Platform {
+            name: name.to_owned(),
+            wanted: wanted.clone(),
+            found: image.platform(),
+        })
+    }
+
+    /// Images that a repository knows by this digest: one of each platform that was pulled, if it is
+    /// an index's.
+    fn known_as(&self, repo_digest: &RepoDigest) -> Result<Vec<ImageId>, StoreError> {
+        self.read("find images", |tx| {
+            tx.rows(
+                "SELECT image FROM repo_digests WHERE repository = ?1 AND digest = ?2",
+                (
+                    repo_digest.repository.to_string(),
+                    repo_digest.digest.as_str(),
+                ),
+                |cells| cells.parsed(0, "repo_digests.image"),
+            )
+        })
     }
 
     /// The image a tag or repository digest names; unlike [`Store::resolve`], never by ID.

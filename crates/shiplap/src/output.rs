@@ -58,6 +58,23 @@ impl Output {
         stdout.flush()
     }
 
+    /// Writes data that take the place of those before, if they go to a terminal.
+    pub(crate) fn screen(&self, text: &str) -> io::Result<()> {
+        if !self.data_on_terminal {
+            return self.data(text);
+        }
+        // To the corner; each line's rest, and all below the last one, is cleared.
+        let mut screen = "\x1b[H".to_owned();
+        for line in visible(text).lines() {
+            screen.push_str(line);
+            screen.push_str("\x1b[K\n");
+        }
+        screen.push_str("\x1b[J");
+        let mut stdout = self.stream();
+        stdout.write_all(screen.as_bytes())?;
+        stdout.flush()
+    }
+
     /// Writes a line of data.
     pub(crate) fn line(&self, text: &str) -> io::Result<()> {
         self.data(&format!("{text}\n"))

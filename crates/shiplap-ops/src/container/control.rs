@@ -1,9 +1,13 @@
 //! `stop`, `kill`, `wait`, `pause` and `unpause`: what is asked of a container that runs, through
-//! its supervisor, which has the right to it.
+//! its supervisor, or of its process itself if that outlived its supervisor.
 
 use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::Signal;
 use shiplap_model::container::signal::{self, SignalError};
 use shiplap_run::attach::Message;
 
@@ -15,7 +19,7 @@ use crate::context::Context;
 /// How long `stop` waits unless told otherwise.
 pub const STOP_SECS: u32 = 10;
 /// How long a killed process may take to die.
-const KILL_PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const KILL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why a container does not do what it is asked.
 #[derive(Debug, thiserror::Error)]
@@ -89,34 +93,69 @@ fn not_running(container: &Container, action: &'static str) -> ControlError {
 /// # Errors
 /// [`ControlError`].
 pub fn kill(container: &Container, signal: i32) -> Result<(), ControlError> {
-    let is_kill = signal == rustix::process::Signal::KILL.as_raw();
+    let is_kill = signal == Signal::KILL.as_raw();
     let state = container.state()?;
     if !state.status.is_live() {
-        return match is_kill && end_lost(container, &state) {
-            true => Ok(()),
-            false => Err(not_running(container, "kill")),
-        };
+        return Err(not_running(container, "kill"));
     }
-    let line = connect(container)?;
-    send(container, &line, signal)?;
-    if is_kill && !ends_within(container, line, KILL_PATIENCE)? {
-        return Err(ControlError::Immortal {
-            name: container.name.clone(),
-        });
+    let has_ended = match Reach::of(container, &state)? {
+        Reach::Line(line) => {
+            send(container, &line, signal)?;
+            !is_kill || ends_within(container, line, KILL_PATIENCE)?
+        }
+        Reach::Process(process) => {
+            signal_to(&process, signal);
+            !is_kill || dies_within(&process, Some(KILL_PATIENCE))
+        }
+    };
+    if has_ended {
+        return Ok(());
     }
-    Ok(())
+    Err(ControlError::Immortal {
+        name: container.name.clone(),
+    })
 }
 
-/// Ends the process of a container that lost its supervisor, which it may outlive; whether there
-/// was one.
-fn end_lost(container: &Container, state: &State) -> bool {
-    let process = container.process(state);
-    let Some(process) = process.filter(|_| state.status == Status::Exited) else {
-        return false;
-    };
-    // It may end by itself at this moment.
-    let _ = rustix::process::pidfd_send_signal(&process, rustix::process::Signal::KILL);
-    true
+/// How a container that runs is reached.
+enum Reach {
+    /// Through its supervisor.
+    Line(UnixStream),
+    /// Directly: its supervisor is gone.
+    Process(OwnedFd),
+}
+
+impl Reach {
+    fn of(container: &Container, state: &State) -> Result<Self, ControlError> {
+        if state.unwatched {
+            let gone = || not_running(container, "reach");
+            return container.process(state).map(Self::Process).ok_or_else(gone);
+        }
+        Ok(Self::Line(connect(container)?))
+    }
+}
+
+fn signal_to(process: &OwnedFd, signal: i32) {
+    if let Some(signal) = Signal::from_named_raw(signal) {
+        // It may end by itself at this moment.
+        let _ = rustix::process::pidfd_send_signal(process, signal);
+    }
+}
+
+/// Waits for the end of a process; whether it came in time.
+pub(super) fn dies_within(process: &OwnedFd, patience: Option<Duration>) -> bool {
+    let mut waits = [PollFd::new(process, PollFlags::IN)];
+    let patience = patience.and_then(|patience| {
+        Some(Timespec {
+            tv_sec: patience.as_secs().try_into().ok()?,
+            tv_nsec: patience.subsec_nanos().into(),
+        })
+    });
+    loop {
+        match rustix::event::poll(&mut waits, patience.as_ref()) {
+            Err(rustix::io::Errno::INTR) => {}
+            result => return result.is_ok_and(|count| count > 0),
+        }
+    }
 }
 
 /// Asks the container's process to end, and kills it if it has not after `timeout_secs` (`None`:
@@ -132,25 +171,32 @@ pub fn stop(
 ) -> Result<(), ControlError> {
     let state = container.state()?;
     if !state.status.is_live() {
-        end_lost(container, &state);
         return Ok(());
     }
     let config = &container.facts.config;
     let number = match signal.or(config.stop_signal.as_deref()) {
         Some(word) if !word.is_empty() => signal::parse(word)?,
-        _ => rustix::process::Signal::TERM.as_raw(),
+        _ => Signal::TERM.as_raw(),
     };
     let process = &container.facts.options.process;
     let seconds = timeout_secs
         .or(process.stop_timeout_secs.map(i64::from))
         .unwrap_or_else(|| i64::from(STOP_SECS));
-    let line = connect(container)?;
-    send(container, &line, number)?;
     let patience = u64::try_from(seconds).map_or(Duration::MAX, Duration::from_secs);
-    if ends_within(container, line, patience)? {
+    let has_ended = match Reach::of(container, &state)? {
+        Reach::Line(line) => {
+            send(container, &line, number)?;
+            ends_within(container, line, patience)?
+        }
+        Reach::Process(process) => {
+            signal_to(&process, number);
+            dies_within(&process, Some(patience))
+        }
+    };
+    if has_ended {
         return Ok(());
     }
-    match kill(container, rustix::process::Signal::KILL.as_raw()) {
+    match kill(container, Signal::KILL.as_raw()) {
         // It ended just now.
         Err(ControlError::NotRunning { .. } | ControlError::Line(_)) => Ok(()),
         result => result,
@@ -162,20 +208,25 @@ pub fn stop(
 /// # Errors
 /// [`ControlError`].
 pub fn wait(container: &Container) -> Result<u8, ControlError> {
-    if container.state()?.status.is_live()
-        && let Ok(line) = connect(container)
-        && let Some(code) = exit_code(line, None)?
-    {
-        return Ok(code);
+    let state = container.state()?;
+    if state.status.is_live() {
+        match Reach::of(container, &state) {
+            Ok(Reach::Line(line)) => {
+                if let Some(code) = exit_code(line, None)? {
+                    return Ok(code);
+                }
+            }
+            Ok(Reach::Process(process)) => {
+                dies_within(&process, None);
+            }
+            // It ended just now.
+            Err(_) => {}
+        }
     }
     Ok(container.state()?.exit_code)
 }
 
-fn send(
-    container: &Container,
-    mut line: &std::os::unix::net::UnixStream,
-    signal: i32,
-) -> Result<(), ControlError> {
+fn send(container: &Container, mut line: &UnixStream, signal: i32) -> Result<(), ControlError> {
     Message::Signal(signal)
         .write(&mut line)
         .map_err(|source| ControlError::Talk {
@@ -186,7 +237,7 @@ fn send(
 
 fn ends_within(
     container: &Container,
-    line: std::os::unix::net::UnixStream,
+    line: UnixStream,
     patience: Duration,
 ) -> Result<bool, ControlError> {
     let deadline = Instant::now().checked_add(patience);
@@ -198,7 +249,7 @@ fn ends_within(
 
 /// The exit status, once the supervisor tells it; `None` if it does not until then.
 fn exit_code(
-    mut line: std::os::unix::net::UnixStream,
+    mut line: UnixStream,
     deadline: Option<Instant>,
 ) -> Result<Option<u8>, ContainerError> {
     loop {

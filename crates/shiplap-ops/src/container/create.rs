@@ -199,11 +199,9 @@ fn image(
 ) -> Result<ImageId, CreateError> {
     let store = context.store()?;
     if options.pull != PullPolicy::Always {
-        match store.resolve(&options.image) {
-            Ok(found) if has_platform(context, &found.id, options.platform.as_ref())? => {
-                return Ok(found.id);
-            }
-            Ok(_) | Err(ResolveError::NotFound { .. }) => {}
+        match store.resolve_for(&options.image, options.platform.as_ref()) {
+            Ok(found) => return Ok(found.id),
+            Err(ResolveError::NotFound { .. } | ResolveError::Platform { .. }) => {}
             Err(error) => return Err(error.into()),
         }
         if options.pull == PullPolicy::Never {
@@ -236,21 +234,6 @@ fn named(image: &str) -> String {
         |_| image.to_owned(),
         |reference| reference.or_latest().familiar(),
     )
-}
-
-fn has_platform(
-    context: &Context,
-    id: &ImageId,
-    wanted: Option<&Platform>,
-) -> Result<bool, StoreError> {
-    let (Some(wanted), Some(image)) = (wanted, context.store()?.image(id)?) else {
-        return Ok(true);
-    };
-    let offered = Platform {
-        variant: image.variant,
-        ..Platform::new(image.os, image.architecture)
-    };
-    Ok(wanted.runs(&offered))
 }
 
 fn warn_of_platform(

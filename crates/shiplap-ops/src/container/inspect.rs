@@ -3,7 +3,9 @@
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+use shiplap_model::container::log::{LogDriver, LogOptions};
 use shiplap_model::container::{Mount, MountSource, PortMapping, Seccomp};
+use shiplap_model::units;
 
 use super::{Container, ContainerError, State, Status, list, network, volume};
 use crate::context::Context;
@@ -120,7 +122,20 @@ fn host_config(container: &Container) -> Value {
         "PidsLimit": limits.pids,
         "Ulimits": ulimits,
         "Init": options.process.init,
+        "LogConfig": log_config(&options.log),
     })
+}
+
+fn log_config(log: &LogOptions) -> Value {
+    let config = match log.driver {
+        LogDriver::None => json!({}),
+        LogDriver::JsonFile if log.max_file_bytes == 0 => json!({"max-size": "-1"}),
+        LogDriver::JsonFile => json!({
+            "max-size": units::human_size(log.max_file_bytes),
+            "max-file": log.max_files.to_string(),
+        }),
+    };
+    json!({"Type": log.driver.word(), "Config": config})
 }
 
 /// A mount as `-v` says it, if it is one of the host's paths or a named volume.

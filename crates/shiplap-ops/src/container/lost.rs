@@ -2,6 +2,7 @@
 
 use rustix::process::Signal;
 
+use super::control::{KILL_PATIENCE, dies_within};
 use super::supervise::quiet;
 use super::{Container, ContainerError, State, read_json};
 use crate::context::Context;
@@ -20,7 +21,8 @@ pub(crate) fn clean(context: &Context, container: &Container) -> Result<(), Cont
     if let Some(process) = container.process(&state) {
         // It may end by itself at this moment.
         let _ = rustix::process::pidfd_send_signal(&process, Signal::KILL);
-        await_end(&process);
+        // If it does not, the runtime is asked next.
+        let _ = dies_within(&process, Some(KILL_PATIENCE));
     }
     delete_leftovers(context, container);
     let state = if state.status.is_live() {
@@ -29,19 +31,6 @@ pub(crate) fn clean(context: &Context, container: &Container) -> Result<(), Cont
         state
     };
     container.write_state(&State { pid: None, ..state })
-}
-
-fn await_end(process: &std::os::fd::OwnedFd) {
-    let mut waits = [rustix::event::PollFd::new(
-        process,
-        rustix::event::PollFlags::IN,
-    )];
-    let patience = rustix::event::Timespec {
-        tv_sec: 10,
-        tv_nsec: 0,
-    };
-    // Whatever it says, the runtime is asked next.
-    let _ = rustix::event::poll(&mut waits, Some(&patience));
 }
 
 /// Has the runtime forget the container, as far as it knows of it.

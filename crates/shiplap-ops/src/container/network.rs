@@ -321,7 +321,8 @@ pub(super) fn ports_in(
     container: &Container,
     state: &State,
 ) -> Result<Vec<PortMapping>, ContainerError> {
-    if container.facts.network != NetworkMode::Private || !state.status.is_live() {
+    let is_joined = state.status.is_live() && !state.unwatched;
+    if container.facts.network != NetworkMode::Private || !is_joined {
         return Ok(Vec::new());
     }
     read_json(&container.path(PORTS))

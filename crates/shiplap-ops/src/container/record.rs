@@ -114,6 +114,10 @@ pub struct State {
     pub started: Option<Timestamp>,
     /// When it last ended.
     pub finished: Option<Timestamp>,
+    /// Its process lives, but its supervisor does not: nobody carries its streams, and nobody will
+    /// know its exit status.
+    #[serde(skip)]
+    pub unwatched: bool,
 }
 
 impl State {
@@ -128,6 +132,7 @@ impl State {
             error: None,
             started: None,
             finished: None,
+            unwatched: false,
         }
     }
 
@@ -156,14 +161,24 @@ impl State {
         }
     }
 
-    /// The same where nobody watched its process end. Process ID and start stay, since the process
-    /// may have outlived its supervisor.
+    /// The same where nobody watched its process end. Process ID and start stay, as a sign that the
+    /// runtime may still have notes of it.
     #[must_use]
     pub fn lost(self) -> Self {
         Self {
             status: Status::Exited,
             exit_code: 255,
             error: Some("its supervisor, or the machine, ended before it did".to_owned()),
+            ..self
+        }
+    }
+
+    /// The same where its process outlived its supervisor.
+    #[must_use]
+    pub fn unwatched(self) -> Self {
+        Self {
+            unwatched: true,
+            error: Some("its supervisor ended; restart gives it a new one".to_owned()),
             ..self
         }
     }

@@ -2,12 +2,15 @@
 
 use std::fs;
 
+use jiff::Timestamp;
+use shiplap_model::filter::{FilterError, Filters};
 use shiplap_run::mounts;
 use shiplap_store::ContainerState;
 
 use super::control::{self, ControlError};
 use super::{Container, ContainerError, all, find, lost, volume};
 use crate::context::Context;
+use crate::when::{self, WhenError};
 
 /// Why a container is not removed.
 #[derive(Debug, thiserror::Error)]
@@ -109,15 +112,41 @@ pub struct PruneReport {
     pub reclaimed_bytes: u64,
 }
 
-/// Removes all containers that do not run and that `takes` takes, and directories that no record
-/// names.
+/// Why pruning ended early.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PruneError {
+    /// A filter that there is not.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+    /// A time that is none.
+    #[error(transparent)]
+    When(#[from] WhenError),
+    /// A container that can't be removed.
+    #[error(transparent)]
+    Remove(#[from] RemoveError),
+}
+
+impl From<ContainerError> for PruneError {
+    fn from(error: ContainerError) -> Self {
+        Self::Remove(error.into())
+    }
+}
+
+/// Removes all containers that do not run and that the filters (`label`, `label!`, `until`) take,
+/// and directories that no record names.
 ///
 /// # Errors
-/// [`RemoveError`] of the first that can't be removed.
-pub fn prune(
-    context: &Context,
-    takes: &dyn Fn(&Container) -> bool,
-) -> Result<PruneReport, RemoveError> {
+/// [`PruneError`] of the first that can't be removed.
+pub fn prune(context: &Context, filters: &Filters) -> Result<PruneReport, PruneError> {
+    filters.check_keys(&["label", "label!", "until"])?;
+    let now = Timestamp::now();
+    let times = filters.values("until").map(|time| when::parse(time, now));
+    let until = times.collect::<Result<Vec<_>, _>>()?.into_iter().min();
+    let takes = |container: &Container| {
+        let labels = &container.facts.config.labels;
+        until.is_none_or(|until| container.facts.created < until) && filters.takes_labels(labels)
+    };
     let mut report = PruneReport::default();
     for container in all(context)? {
         if container.state()?.status.is_live() || !takes(&container) {

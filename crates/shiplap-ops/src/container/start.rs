@@ -34,6 +34,14 @@ pub enum StartError {
         /// Where its words are.
         log: std::path::PathBuf,
     },
+    /// It runs, but nobody is there to talk to.
+    #[error(
+        "reach container {name}: it runs, but its supervisor is gone; restart gives it a new one"
+    )]
+    Unwatched {
+        /// The container.
+        name: String,
+    },
     /// The supervisor could not start it.
     #[error("{reason}")]
     Refused {
@@ -111,8 +119,13 @@ pub fn start(context: &Context, container: &Container) -> Result<Started, StartE
 /// A line to the supervisor of a container that runs.
 ///
 /// # Errors
-/// [`StartError::Supervisor`].
+/// [`StartError::Supervisor`], [`StartError::Unwatched`].
 pub fn connect(container: &Container) -> Result<UnixStream, StartError> {
+    if container.state()?.unwatched {
+        return Err(StartError::Unwatched {
+            name: container.name.clone(),
+        });
+    }
     let dial = || {
         let directory = File::open(&container.directory)?;
         // The path itself may be longer than an address of a socket can be.

@@ -386,12 +386,8 @@ impl Running {
 
     fn open_log(&self) -> Result<LogWriter, ContainerError> {
         let path = self.container.path("log.json");
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .map_err(ContainerError::file("open", &path))?;
-        Ok(LogWriter::new(file))
+        let options = self.container.facts.options.log;
+        LogWriter::open(&path, options).map_err(ContainerError::file("open", &path))
     }
 }
 

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use shiplap_model::container::name;
+use shiplap_model::filter::{FilterError, Filters};
 use shiplap_store::StoreError;
 
 use super::Facts;
@@ -24,6 +25,9 @@ pub enum VolumeError {
     /// The store's failure.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A filter that there is not, or a value it can't have.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
     /// It can't be called so.
     #[error("name volume: {source}")]
     Name {
@@ -247,16 +251,40 @@ fn users(context: &Context, name: &str) -> Result<Vec<String>, VolumeError> {
         .collect())
 }
 
-/// Removes all volumes that no container has, those with a name only if `all`; their names and
-/// what they took, in bytes.
+/// Names of the volumes that containers have, and how many have each.
 ///
 /// # Errors
 /// [`VolumeError`].
-pub fn prune(context: &Context, all: bool) -> Result<(Vec<String>, u64), VolumeError> {
+pub fn in_use(context: &Context) -> Result<BTreeMap<String, usize>, VolumeError> {
+    let containers = super::all(context).map_err(|source| VolumeError::Containers {
+        source: Box::new(source),
+    })?;
+    let mut users = BTreeMap::new();
+    for volume in containers.iter().flat_map(|c| &c.facts.volumes) {
+        *users.entry(volume.name.clone()).or_default() += 1;
+    }
+    Ok(users)
+}
+
+/// What a volume's files take, in bytes.
+#[must_use]
+pub fn size_bytes(volume: &Volume) -> u64 {
+    super::list::size_of(&volume.mountpoint)
+}
+
+/// Removes all volumes that no container has and that the filters (`label`, `label!`) take, those
+/// with a name only with the filter `all`; their names and what they took, in bytes.
+///
+/// # Errors
+/// [`VolumeError`].
+pub fn prune(context: &Context, filters: &Filters) -> Result<(Vec<String>, u64), VolumeError> {
+    filters.check_keys(&["all", "label", "label!"])?;
+    let all = filters.flag("all", false)?;
     let mut removed = Vec::new();
     let mut bytes = 0;
     for volume in list(context)? {
-        if (volume.anonymous || all) && users(context, &volume.name)?.is_empty() {
+        let is_wanted = (volume.anonymous || all) && filters.takes_labels(&volume.labels);
+        if is_wanted && users(context, &volume.name)?.is_empty() {
             bytes += super::list::size_of(&volume.mountpoint);
             remove(context, &volume.name)?;
             removed.push(volume.name);

@@ -6,12 +6,16 @@ use clap::Args;
 use jiff::Timestamp;
 use shiplap_model::units;
 use shiplap_ops::{
-    container::{self, list::PsOptions},
+    container::{
+        self,
+        list::{ListedContainer, PsOptions},
+        volume,
+    },
     list::{self, ListOptions},
     usage::{self, Usage},
 };
 
-use super::{images::Shown, list::ListFlags};
+use super::{images::Shown, list::ListFlags, ps};
 use crate::{
     face::{Face, Failure, Session},
     table::Columns,
@@ -102,8 +106,9 @@ impl Df {
             return self.images(face, &session, &usage);
         }
         let containers = containers(&session, &usage)?;
-        self.list
-            .print(face, &COLUMNS, None, rows(&usage, containers))
+        let volumes = volumes(&session)?;
+        let rows = rows(&usage, containers, volumes);
+        self.list.print(face, &COLUMNS, None, rows)
     }
 
     fn images(&self, face: &Face, session: &Session, usage: &Usage) -> Result<(), Failure> {
@@ -132,27 +137,72 @@ impl Df {
                 },
             }
         });
-        if !self.list.is_chosen() {
-            face.output.line("Images space usage:\n")?;
+        if self.list.is_chosen() {
+            return self.list.print(face, &IMAGE_COLUMNS, None, rows);
         }
-        self.list.print(face, &IMAGE_COLUMNS, None, rows)
+        face.output.line("Images space usage:\n")?;
+        self.list.print(face, &IMAGE_COLUMNS, None, rows)?;
+        face.output.line("\nContainers space usage:\n")?;
+        let rows = listed(session)?.into_iter().map(|listed| ps::Shown {
+            listed,
+            whole: false,
+            now,
+        });
+        self.list
+            .print(face, &ps::COLUMNS, Some(CONTAINER_TABLE), rows)?;
+        face.output.line("\nLocal Volumes space usage:\n")?;
+        self.list
+            .print(face, &VOLUME_COLUMNS, None, volume_rows(session)?)
     }
+}
+
+const CONTAINER_TABLE: &str = "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.LocalVolumes}}\t{{.Size}}\t{{.RunningFor}}\t{{.Status}}\t{{.Names}}";
+
+/// A volume with what it takes.
+struct VolumeUsage {
+    name: String,
+    links: usize,
+    size_bytes: u64,
+}
+
+const VOLUME_COLUMNS: Columns<VolumeUsage> = Columns {
+    row: "volume usage",
+    table: "{{.Name}}\t{{.Links}}\t{{.Size}}",
+    all: &[
+        ("Links", "LINKS", |row| row.links.to_string()),
+        ("Name", "VOLUME NAME", |row| row.name.clone()),
+        ("Size", "SIZE", |row| units::human_size(row.size_bytes)),
+    ],
+};
+
+fn volume_rows(session: &Session) -> Result<Vec<VolumeUsage>, Failure> {
+    let used = volume::in_use(&session.context)?;
+    let volumes = volume::list(&session.context)?.into_iter();
+    Ok(volumes
+        .map(|volume| VolumeUsage {
+            size_bytes: volume::size_bytes(&volume),
+            links: used.get(&volume.name).copied().unwrap_or(0),
+            name: volume.name,
+        })
+        .collect())
 }
 
 fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
+fn listed(session: &Session) -> Result<Vec<ListedContainer>, Failure> {
+    let options = PsOptions {
+        all: true,
+        sizes: true,
+        ..PsOptions::default()
+    };
+    Ok(container::list::list(&session.context, &options)?)
+}
+
 /// The containers; what those that don't run have changed could be had back.
 fn containers(session: &Session, usage: &Usage) -> Result<KindUsage, Failure> {
-    let listed = container::list::list(
-        &session.context,
-        &PsOptions {
-            all: true,
-            sizes: true,
-            ..PsOptions::default()
-        },
-    )?;
+    let listed = listed(session)?;
     let (live, ended): (Vec<_>, Vec<_>) = listed
         .iter()
         .partition(|listed| listed.state.status.is_live());
@@ -167,7 +217,22 @@ fn containers(session: &Session, usage: &Usage) -> Result<KindUsage, Failure> {
     })
 }
 
-fn rows(usage: &Usage, containers: KindUsage) -> [KindUsage; 3] {
+/// The volumes; those that no container has could be had back.
+fn volumes(session: &Session) -> Result<KindUsage, Failure> {
+    let volumes = volume_rows(session)?;
+    let (active, idle): (Vec<_>, Vec<_>) = volumes.iter().partition(|volume| volume.links > 0);
+    let sum = |volumes: &[&VolumeUsage]| volumes.iter().map(|volume| volume.size_bytes).sum();
+    let (used_bytes, idle_bytes): (u64, u64) = (sum(&active), sum(&idle));
+    Ok(KindUsage {
+        kind: "Local Volumes",
+        total: count(volumes.len()),
+        active: count(active.len()),
+        size_bytes: used_bytes.saturating_add(idle_bytes),
+        reclaimable_bytes: Some(idle_bytes),
+    })
+}
+
+fn rows(usage: &Usage, containers: KindUsage, volumes: KindUsage) -> [KindUsage; 4] {
     let used = usage.images.iter().filter(|image| image.containers > 0);
     let derived = usage
         .index_bytes
@@ -182,6 +247,7 @@ fn rows(usage: &Usage, containers: KindUsage) -> [KindUsage; 3] {
             reclaimable_bytes: Some(usage.reclaimable_bytes),
         },
         containers,
+        volumes,
         KindUsage {
             kind: "Derived files",
             total: usage.layers,

@@ -1,14 +1,16 @@
 //! `exec`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use shiplap_ops::container::{
     self,
     exec::{self, ExecError, ExecOptions},
 };
 
+use super::container_flags;
 use crate::{
     face::{Face, Failure},
-    settings::Environment,
     terminal,
 };
 
@@ -21,6 +23,9 @@ pub(crate) struct Exec {
     /// Set environment variables
     #[arg(short, long, value_name = "list")]
     env: Vec<String>,
+    /// Read in a file of environment variables
+    #[arg(long, value_name = "list")]
+    env_file: Vec<PathBuf>,
     /// Keep STDIN open even if not attached
     #[arg(short, long)]
     interactive: bool,
@@ -58,7 +63,7 @@ impl Exec {
         let container = container::find(&session.context, &self.container)?;
         let options = ExecOptions {
             command: self.command,
-            env: Environment::of_process().of_container(&self.env),
+            env: container_flags::environment(&self.env_file, &self.env)?,
             workdir: self.workdir,
             user: self.user,
             tty: self.tty,

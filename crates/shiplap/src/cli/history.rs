@@ -2,6 +2,7 @@
 
 use clap::{ArgAction, Args};
 use jiff::Timestamp;
+use shiplap_model::Platform;
 use shiplap_ops::history::{self, HistoryStep, StepId};
 
 use super::list::ListFlags;
@@ -33,6 +34,9 @@ pub(crate) struct History {
     /// Don't truncate output
     #[arg(long)]
     no_trunc: bool,
+    /// Show history for the given platform (formatted as os[/arch[/variant]], e.g. linux/amd64)
+    #[arg(long, value_name = "string")]
+    platform: Option<Platform>,
     /// Only show image IDs
     #[arg(short, long)]
     quiet: bool,
@@ -106,7 +110,7 @@ const COMMAND_WIDTH: usize = 45;
 impl History {
     pub(crate) fn run(self, face: &Face) -> Result<(), Failure> {
         let session = face.session(true)?;
-        let steps = history::history(&session.context, &self.image)?;
+        let steps = history::history(&session.context, &self.image, self.platform.as_ref())?;
         let default = match (self.quiet, self.human) {
             (true, _) => Some("{{.ID}}"),
             (false, false) => Some(EXACT_TABLE),

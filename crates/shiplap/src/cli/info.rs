@@ -36,23 +36,71 @@ impl InfoVerb {
 fn described(info: &Info) -> serde_json::Value {
     json!({
         "Architecture": std::env::consts::ARCH,
+        "CgroupDriver": if info.has_cgroups { "cgroupfs" } else { "none" },
+        "CgroupVersion": info.cgroup_version.as_deref().unwrap_or_default(),
         "Containers": info.containers.all,
         "ContainersPaused": info.containers.paused,
         "ContainersRunning": info.containers.running,
         "ContainersStopped": info.containers.stopped,
+        "DefaultRuntime": info.runtime.as_ref().map_or("", |runtime| &runtime.name),
         "DockerRootDir": info.root,
         "Driver": info.layer_backend.name(),
         "DriverStatus": [["Reason", info.layer_backend_reason]],
         "Images": info.images,
         "KernelVersion": info.kernel,
+        "LoggingDriver": "json-file",
         "MemTotal": info.memory_bytes,
         "NCPU": info.processors,
         "Name": info.host,
         "OSType": std::env::consts::OS,
         "Platform": info.platform,
         "Registries": info.registries,
+        "Runtimes": runtimes(info),
+        "SecurityOptions": security_options(info),
         "ServerVersion": VERSION,
     })
+}
+
+fn runtimes(info: &Info) -> serde_json::Value {
+    let runtimes = info.runtimes.iter();
+    runtimes
+        .map(|(name, path)| (name.clone(), json!({ "path": path })))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+/// What keeps containers in, in Docker's words.
+fn security_options(info: &Info) -> Vec<&'static str> {
+    let mut options = vec!["name=seccomp,profile=builtin"];
+    if info.is_rootless {
+        options.push("name=rootless");
+    }
+    options
+}
+
+/// The lines about what runs containers.
+fn engine(info: &Info) -> String {
+    let mut lines = match &info.cgroup_version {
+        None => "Cgroup Version: none\n".to_owned(),
+        Some(version) => {
+            let driver = match info.has_cgroups {
+                true => "cgroupfs",
+                false => "none (no control group may be made here)",
+            };
+            format!("Cgroup Driver: {driver}\nCgroup Version: {version}\n")
+        }
+    };
+    let names: Vec<&str> = info.runtimes.iter().map(|(name, _)| &**name).collect();
+    lines.push_str(&format!("Runtimes: {}\n", names.join(" ")));
+    lines.push_str(&match &info.runtime {
+        Ok(runtime) => format!("Default Runtime: {} ({})\n", runtime.name, runtime.version),
+        Err(reason) => format!("Default Runtime: none (failed to {reason})\n"),
+    });
+    lines.push_str("Logging Driver: json-file\nSecurity Options:\n seccomp\n  Profile: builtin\n");
+    if info.is_rootless {
+        lines.push_str(" rootless\n");
+    }
+    lines
 }
 
 fn page(info: &Info) -> String {
@@ -66,9 +114,10 @@ fn page(info: &Info) -> String {
         info.containers.stopped,
     );
     page.push_str(&format!(
-        "Layer Backend: {} ({})\nPlatform: {}\nKernel Version: {}\nCPUs: {}\nTotal Memory: {}\nName: {}\n",
+        "Layer Backend: {} ({})\n{}Platform: {}\nKernel Version: {}\nCPUs: {}\nTotal Memory: {}\nName: {}\n",
         info.layer_backend.name(),
         info.layer_backend_reason,
+        engine(info),
         info.platform,
         info.kernel,
         info.processors,

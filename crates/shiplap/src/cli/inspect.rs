@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
+use shiplap_model::Platform;
 use shiplap_ops::{
     Context,
     container::{self, ContainerError, volume},
@@ -36,6 +37,9 @@ pub(crate) struct Inspect {
 pub(crate) struct ImageInspect {
     #[command(flatten)]
     one: InspectOne,
+    /// Inspect a specific platform of a multi-platform image (formatted as os[/arch[/variant]], e.g. linux/amd64)
+    #[arg(long, value_name = "string")]
+    platform: Option<Platform>,
 }
 
 /// Display detailed information on one or more containers
@@ -73,7 +77,8 @@ enum Kind {
 
 impl ImageInspect {
     pub(crate) fn run(self, face: &Face) -> Result<(), Failure> {
-        self.one.of(Kind::Image).run(face)
+        let platform = self.platform;
+        self.one.of(Kind::Image).run_for(face, platform.as_ref())
     }
 }
 
@@ -107,8 +112,13 @@ enum Found {
 }
 
 impl Found {
-    /// Looks for it as a container, an image, a volume: as Docker does.
-    fn find(context: &Context, name: &str, kind: Option<Kind>) -> Result<Self, Failure> {
+    /// Looks for it as a container, a volume, an image: as Docker does.
+    fn find(
+        context: &Context,
+        name: &str,
+        kind: Option<Kind>,
+        platform: Option<&Platform>,
+    ) -> Result<Self, Failure> {
         let may_be = |wanted| kind.is_none_or(|kind| kind == wanted);
         if may_be(Kind::Container) {
             match container::find(context, name) {
@@ -124,7 +134,13 @@ impl Found {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(Self::Image(Box::new(inspect::inspect(context, name)?)))
+        match inspect::inspect(context, name, platform) {
+            Ok(image) => Ok(Self::Image(Box::new(image))),
+            Err(error) if kind.is_none() && error.is_not_found() => {
+                Err(Failure::plain(format!("No such object: {name}")))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn json(&self) -> serde_json::Result<serde_json::Value> {
@@ -152,6 +168,10 @@ enum Format {
 
 impl Inspect {
     pub(crate) fn run(self, face: &Face) -> Result<(), Failure> {
+        self.run_for(face, None)
+    }
+
+    fn run_for(self, face: &Face, platform: Option<&Platform>) -> Result<(), Failure> {
         let format = match self.format.as_deref() {
             None | Some("") => Format::Indented,
             Some("json") => Format::Json,
@@ -162,7 +182,7 @@ impl Inspect {
         let mut lines = String::new();
         let mut is_failed = false;
         for name in &self.names {
-            let one = match Found::find(&session.context, name, self.kind) {
+            let one = match Found::find(&session.context, name, self.kind, platform) {
                 Ok(one) => one,
                 Err(failure) => {
                     is_failed = true;

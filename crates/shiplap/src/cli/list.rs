@@ -19,9 +19,17 @@ pub(crate) struct ListFlags {
 }
 
 impl ListFlags {
+    /// The format that the user chose.
+    pub(crate) fn chosen(&self) -> Option<&str> {
+        if self.json {
+            return Some("json");
+        }
+        self.format.as_deref()
+    }
+
     /// Whether the user chose a format.
     pub(crate) fn is_chosen(&self) -> bool {
-        self.json || self.format.is_some()
+        self.chosen().is_some()
     }
 
     /// Whether the chosen format shows this field.
@@ -39,12 +47,7 @@ impl ListFlags {
         default: Option<&str>,
         rows: impl IntoIterator<Item = T>,
     ) -> Result<(), Failure> {
-        let chosen = if self.json {
-            Some("json")
-        } else {
-            self.format.as_deref()
-        };
-        let format = Format::parse(chosen.or(default), columns)?;
+        let format = Format::parse(self.chosen().or(default), columns)?;
         Ok(face.output.data(&format.render(columns, rows)?)?)
     }
 }

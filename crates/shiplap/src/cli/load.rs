@@ -6,6 +6,7 @@ use std::{
 };
 
 use clap::Args;
+use shiplap_model::Platform;
 use shiplap_ops::load::{self, Input};
 
 use crate::face::{self, Face, Failure};
@@ -16,6 +17,9 @@ pub(crate) struct Load {
     /// Read from tar archive file, instead of STDIN
     #[arg(short, long, value_name = "string")]
     input: Option<PathBuf>,
+    /// Load only the given platform (formatted as os[/arch[/variant]], e.g. linux/amd64)
+    #[arg(long, value_name = "string")]
+    platform: Option<Platform>,
     /// Suppress the load output
     #[arg(short, long)]
     quiet: bool,
@@ -32,7 +36,8 @@ impl Load {
         let session = face.session(self.quiet)?;
         let mut stdin = io::stdin();
         let input = path.map_or(Input::Stream(&mut stdin), Input::File);
-        for image in load::load(&session.context, input, &*session.teller)? {
+        let platform = self.platform.as_ref();
+        for image in load::load(&session.context, input, platform, &*session.teller)? {
             if image.tags.is_empty() {
                 face.output
                     .line(&format!("Loaded image ID: {}", image.id))?;

@@ -86,32 +86,27 @@ impl Logs {
 /// Display the running processes of a container
 #[derive(Debug, Args)]
 pub(crate) struct Top {
-    /// Container whose processes are wanted
-    #[arg(value_name = "CONTAINER")]
-    container: String,
+    /// Container whose processes are wanted, and options of ps(1)
+    #[arg(
+        value_names = ["CONTAINER", "ps OPTIONS"],
+        required = true,
+        num_args = 1..,
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    call: Vec<String>,
 }
 
 impl Top {
     pub(crate) fn run(self, face: &Face) -> Result<(), Failure> {
+        let mut call = self.call.into_iter();
+        let name = call.next().unwrap_or_default();
+        let options: Vec<String> = call.collect();
         let session = face.session(true)?;
-        let container = container::find(&session.context, &self.container)?;
-        let clock = |seconds: u64| {
-            let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
-            format!("{hours:02}:{minutes:02}:{:02}", seconds % 60)
-        };
-        let mut lines = "UID\tPID\tPPID\tUPTIME\tTTY\tTIME\tCMD\n".to_owned();
-        for process in top::top(&container)? {
-            let terminal = if process.terminal == 0 { "?" } else { "pts" };
-            lines.push_str(&format!(
-                "{}\t{}\t{}\t{}\t{terminal}\t{}\t{}\n",
-                process.uid,
-                process.pid,
-                process.parent_pid,
-                clock(process.age_secs),
-                clock(process.cpu_secs),
-                process.command.replace(['\t', '\n'], " ")
-            ));
-        }
+        let container = container::find(&session.context, &name)?;
+        let listing = top::top(&session.context, &container, &options)?;
+        let rows = std::iter::once(&listing.titles).chain(&listing.rows);
+        let lines: String = rows.map(|row| row.join("\t") + "\n").collect();
         Ok(face.output.data(&table::align(&lines))?)
     }
 }

@@ -45,6 +45,7 @@ mod run;
 mod save;
 mod search;
 mod shell;
+mod stats;
 mod stop;
 mod supervise;
 mod tag;
@@ -127,6 +128,7 @@ enum Command {
     Diff(commit::Diff),
     Exec(exec::Exec),
     Logs(logs::Logs),
+    Stats(stats::Stats),
     Top(logs::Top),
     Stop(stop::Stop),
     Restart(stop::Restart),
@@ -203,6 +205,7 @@ enum ContainerCommand {
     Rm(rm::Rm),
     Run(Box<run::Run>),
     Start(run::Start),
+    Stats(stats::Stats),
     Stop(stop::Stop),
     Top(logs::Top),
     Unpause(stop::Unpause),
@@ -240,6 +243,7 @@ enum SystemCommand {
     Df(df::Df),
     Info(info::InfoVerb),
     MapIds(rootless::MapIds),
+    Prune(prune::SystemPrune),
     Supervise(supervise::Supervise),
     Sweep(rmi::Sweep),
 }
@@ -276,6 +280,7 @@ impl Command {
             Self::Diff(verb) => verb.run(face),
             Self::Exec(verb) => verb.run(face),
             Self::Logs(verb) => verb.run(face),
+            Self::Stats(verb) => verb.run(face),
             Self::Top(verb) => verb.run(face),
             Self::Stop(verb) => verb.run(face),
             Self::Restart(verb) => verb.run(face),
@@ -334,6 +339,7 @@ impl ContainerCommand {
             Self::Inspect(verb) => verb.run(face),
             Self::Run(verb) => verb.run(face),
             Self::Start(verb) => verb.run(face),
+            Self::Stats(verb) => verb.run(face),
             Self::Exec(verb) => verb.run(face),
             Self::Kill(verb) => verb.run(face),
             Self::Logs(verb) => verb.run(face),
@@ -359,6 +365,7 @@ impl SystemCommand {
             Self::Df(verb) => verb.run(face),
             Self::Info(verb) => verb.run(face),
             Self::MapIds(verb) => verb.run(face),
+            Self::Prune(verb) => verb.run(face),
             Self::Supervise(verb) => verb.run(face),
             Self::Sweep(verb) => verb.run(face),
         }

@@ -44,10 +44,10 @@ pub(crate) struct Ps {
 }
 
 /// A container as it is to be shown.
-struct Shown {
-    listed: ListedContainer,
-    whole: bool,
-    now: Timestamp,
+pub(crate) struct Shown {
+    pub(crate) listed: ListedContainer,
+    pub(crate) whole: bool,
+    pub(crate) now: Timestamp,
 }
 
 const COMMAND_WIDTH: usize = 20;
@@ -94,7 +94,7 @@ impl Shown {
     }
 }
 
-const COLUMNS: Columns<Shown> = Columns {
+pub(crate) const COLUMNS: Columns<Shown> = Columns {
     row: "container",
     table: "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}",
     all: &[

@@ -1,12 +1,8 @@
 //! `rm`, `rename` and `container prune`.
 
 use clap::Args;
-use jiff::Timestamp;
 use shiplap_model::units;
-use shiplap_ops::{
-    container::{Container, ContainerError, remove},
-    when,
-};
+use shiplap_ops::container::{ContainerError, remove};
 
 use crate::face::{self, Face, Failure};
 
@@ -84,22 +80,11 @@ pub(crate) struct ContainerPrune {
 impl ContainerPrune {
     pub(crate) fn run(self, face: &Face) -> Result<(), Failure> {
         let filters = face::filters(&self.filter)?;
-        filters.check_keys(&["label", "label!", "until"])?;
-        let now = Timestamp::now();
-        let times = filters.values("until").map(|time| when::parse(time, now));
-        let until = times.collect::<Result<Vec<_>, _>>()?.into_iter().min();
         if !face.confirm("This will remove all stopped containers.", self.force)? {
             return Ok(());
         }
         let session = face.session(true)?;
-        let takes = |container: &Container| {
-            let facts = &container.facts;
-            let labels = &facts.config.labels;
-            until.is_none_or(|until| facts.created < until)
-                && filters.matches_labels("label", labels)
-                && (!filters.contains("label!") || !filters.matches_labels("label!", labels))
-        };
-        let report = remove::prune(&session.context, &takes)?;
+        let report = remove::prune(&session.context, &filters)?;
         if !report.removed.is_empty() {
             face.output.line("Deleted Containers:")?;
             for id in &report.removed {

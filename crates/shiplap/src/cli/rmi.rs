@@ -7,6 +7,7 @@ use std::{
 };
 
 use clap::Args;
+use shiplap_model::Platform;
 use shiplap_ops::remove::{self, Removal, RmiError, RmiOptions};
 
 use crate::face::{Face, Failure};
@@ -19,6 +20,9 @@ pub(crate) struct Rmi {
     force: bool,
     #[arg(long, hide = true)]
     no_prune: bool,
+    /// Remove only the given platform variant (formatted as os[/arch[/variant]], e.g. linux/amd64)
+    #[arg(long, value_name = "strings", value_delimiter = ',')]
+    platform: Vec<Platform>,
     /// Images to remove
     #[arg(value_name = "IMAGE", required = true)]
     images: Vec<String>,
@@ -29,6 +33,7 @@ impl Rmi {
         let session = face.session(true)?;
         let options = RmiOptions {
             images: self.images,
+            platforms: self.platform,
             force: self.force,
         };
         let report = remove::remove(&session.context, &options)?;

@@ -32,13 +32,19 @@ impl Command {
             | Self::Volume(_) => true,
             Self::Container(command) => !matches!(
                 command,
-                ContainerCommand::Ls(_) | ContainerCommand::Logs(_) | ContainerCommand::Wait(_)
+                ContainerCommand::Ls(_)
+                    | ContainerCommand::Logs(_)
+                    | ContainerCommand::Stats(_)
+                    | ContainerCommand::Wait(_)
             ),
             Self::Image(command) => {
                 matches!(command, ImageCommand::Rm(_) | ImageCommand::Prune(_))
             }
             Self::System(command) => {
-                matches!(command, SystemCommand::Check(_) | SystemCommand::Sweep(_))
+                matches!(
+                    command,
+                    SystemCommand::Check(_) | SystemCommand::Prune(_) | SystemCommand::Sweep(_)
+                )
             }
             _ => false,
         }

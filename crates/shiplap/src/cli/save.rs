@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use shiplap_model::Platform;
 use shiplap_ops::save::{self, ArchiveFormat, Output, SaveOptions};
 
 use crate::face::{self, Face, Failure};
@@ -16,6 +17,9 @@ pub(crate) struct Save {
     /// Write to a file, instead of STDOUT
     #[arg(short, long, value_name = "string")]
     output: Option<PathBuf>,
+    /// Save only the given platform (formatted as os[/arch[/variant]], e.g. linux/amd64)
+    #[arg(long, value_name = "string")]
+    platform: Option<Platform>,
     /// Images to save
     #[arg(value_name = "IMAGE", required = true)]
     images: Vec<String>,
@@ -38,6 +42,7 @@ impl Save {
         let options = SaveOptions {
             images: self.images,
             format,
+            platform: self.platform,
         };
         let path = face::file(self.output);
         if path.is_none() && face.output.data_on_terminal() {

@@ -45,7 +45,7 @@ impl VolumeCreate {
 /// List volumes
 #[derive(Debug, Args)]
 pub(crate) struct VolumeLs {
-    /// Provide filter values: name, label
+    /// Provide filter values: name, label, dangling, driver
     #[arg(short, long, value_name = "filter")]
     filter: Vec<String>,
     #[command(flatten)]
@@ -76,13 +76,20 @@ const COLUMNS: Columns<Volume> = Columns {
 impl VolumeLs {
     pub(crate) fn run(self, face: &Face) -> Result<(), Failure> {
         let filters = face::filters(&self.filter)?;
-        filters.check_keys(&["name", "label"])?;
+        filters.check_keys(&["name", "label", "dangling", "driver"])?;
+        let dangling = match filters.contains("dangling") {
+            true => Some(filters.flag("dangling", false)?),
+            false => None,
+        };
         let session = face.session(true)?;
+        let used = volume::in_use(&session.context)?;
         let rows = volume::list(&session.context)?
             .into_iter()
             .filter(|volume| {
                 filters.matches("name", &volume.name)
                     && filters.matches_labels("label", &volume.labels)
+                    && filters.is_exact("driver", volume.driver)
+                    && dangling.is_none_or(|wanted| wanted != used.contains_key(&volume.name))
             });
         let default = self.quiet.then_some("{{.Name}}");
         self.list.print(face, &COLUMNS, default, rows)
@@ -95,6 +102,9 @@ pub(crate) struct VolumePrune {
     /// Remove all unused volumes, not just anonymous ones
     #[arg(short, long)]
     all: bool,
+    /// Provide filter values: label, label!, all
+    #[arg(long, value_name = "filter")]
+    filter: Vec<String>,
     /// Do not prompt for confirmation
     #[arg(short, long)]
     force: bool,
@@ -102,7 +112,11 @@ pub(crate) struct VolumePrune {
 
 impl VolumePrune {
     pub(crate) fn run(self, face: &Face) -> Result<(), Failure> {
-        let which = if self.all {
+        let mut filters = face::filters(&self.filter)?;
+        if self.all {
+            filters.add("all", "true");
+        }
+        let which = if filters.flag("all", false)? {
             "all local volumes"
         } else {
             "anonymous local volumes"
@@ -112,7 +126,7 @@ impl VolumePrune {
             return Ok(());
         }
         let session = face.session(true)?;
-        let (removed, bytes) = volume::prune(&session.context, self.all)?;
+        let (removed, bytes) = volume::prune(&session.context, &filters)?;
         if !removed.is_empty() {
             face.output.line("Deleted Volumes:")?;
             for name in &removed {

@@ -125,6 +125,7 @@ fn umoci_unpacks(
     let name = Reference::parse("judged:1").unwrap();
     fixture.context.store().unwrap().tag(image, &name).unwrap();
     let options = SaveOptions {
+        platform: None,
         images: vec!["judged:1".to_owned()],
         format: ArchiveFormat::Oci,
     };
