@@ -27,7 +27,6 @@ pub mod supervise;
 pub mod top;
 pub mod volume;
 
-pub(crate) use record::start_ticks;
 pub use record::{Facts, State, Status, VolumeUse};
 pub use shiplap_run::attach::Message;
 
@@ -228,7 +227,7 @@ impl Container {
         let process =
             rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()?;
         // The number may have been given to another process since.
-        (start_ticks(state.pid?) == state.start_ticks).then_some(process)
+        state.is_process(state.pid?).then_some(process)
     }
 }
 

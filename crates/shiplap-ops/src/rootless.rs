@@ -8,7 +8,7 @@ use std::path::Path;
 pub use shiplap_run::namespaces::{Ids, MapError, NamespaceError};
 use shiplap_run::namespaces::{enter_user_namespace, join_user_namespace, map_ids_of};
 
-use crate::container::{State, read_json, start_ticks};
+use crate::container::{State, read_json};
 use crate::context::Program;
 
 /// Enters the user namespace of the containers that run in the store at `root`, or a new one if
@@ -40,7 +40,7 @@ fn running_process(root: &Path) -> Option<i32> {
     entries.filter_map(Result::ok).find_map(|entry| {
         let state: State = read_json(&entry.path().join("state.json")).ok()?;
         let pid = state.pid?;
-        let is_it = state.status.is_live() && start_ticks(pid) == state.start_ticks;
+        let is_it = state.status.is_live() && state.is_process(pid);
         is_it.then_some(pid)
     })
 }

@@ -41,9 +41,9 @@ pub enum ResolveError {
         /// What the user wrote.
         name: String,
         /// What was asked for.
-        wanted: Platform,
+        wanted: Box<Platform>,
         /// What there is.
-        found: Platform,
+        found: Box<Platform>,
     },
     /// It can be no name.
     #[error("find image {name}: {source}")]
@@ -164,8 +164,8 @@ impl Store {
         }
         Err(ResolveError::Platform {
             name: name.to_owned(),
-            wanted: wanted.clone(),
-            found: image.platform(),
+            wanted: Box::new(wanted.clone()),
+            found: Box::new(image.platform()),
         })
     }
 

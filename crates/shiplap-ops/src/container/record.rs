@@ -148,6 +148,12 @@ impl State {
         }
     }
 
+    /// Whether a process of this number is the one that was started.
+    #[must_use]
+    pub fn is_process(&self, pid: i32) -> bool {
+        self.start_ticks.is_some() && start_ticks(pid) == self.start_ticks
+    }
+
     /// The same after its process ended.
     #[must_use]
     pub fn exited(self, exit_code: u8) -> Self {
@@ -184,10 +190,14 @@ impl State {
     }
 }
 
-/// When a process started, in clock ticks since boot (proc_pid_stat(5), field 22).
-pub(crate) fn start_ticks(pid: i32) -> Option<u64> {
+/// When a process that lives started, in clock ticks since boot (proc_pid_stat(5), field 22). One
+/// that has ended and that nobody has buried yet does not live.
+fn start_ticks(pid: i32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The second field may hold blanks; it ends with the last parenthesis.
     let (_, rest) = stat.rsplit_once(')')?;
-    rest.split_whitespace().nth(19)?.parse().ok()
+    let mut fields = rest.split_whitespace();
+    let has_ended = matches!(fields.next()?, "Z" | "X");
+    let ticks = fields.nth(18)?.parse().ok();
+    ticks.filter(|_| !has_ended)
 }

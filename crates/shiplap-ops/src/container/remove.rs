@@ -61,8 +61,15 @@ pub fn remove(
             return Ok(container);
         }
     }
-    let _lock = container.lock()?;
+    // It may remove itself, or somebody else may, at the same time.
+    let _lock = match container.lock() {
+        Err(_) if !container.directory.exists() => return Ok(container),
+        lock => lock?,
+    };
     container.await_supervisor()?;
+    if !container.directory.exists() {
+        return Ok(container);
+    }
     if let Err(error) = forget(context, &container) {
         tracing::warn!(%error, "what the container wrote goes first");
         // A full disk has no room to note anything; the container's own files make some.

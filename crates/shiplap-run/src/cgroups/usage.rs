@@ -57,15 +57,15 @@ impl Usage {
 
     fn take_first(&mut self, groups: &Groups, text: &dyn Fn(&Path) -> Option<String>) {
         let read = |controller: &str, name: &str| text(&groups.first.get(controller)?.join(name));
-        self.cpu_nanos = read("cpuacct", "cpuacct.usage").and_then(number);
+        self.cpu_nanos = read("cpuacct", "cpuacct.usage").and_then(|text| number(&text));
         let stat = read("memory", "memory.stat").unwrap_or_default();
         let idle = field(&stat, "total_inactive_file").unwrap_or(0);
-        let used = read("memory", "memory.usage_in_bytes").and_then(number);
+        let used = read("memory", "memory.usage_in_bytes").and_then(|text| number(&text));
         self.memory_bytes = used.map(|used| used.saturating_sub(idle));
         self.memory_limit_bytes = read("memory", "memory.limit_in_bytes")
-            .and_then(number)
+            .and_then(|text| number(&text))
             .filter(|limit| *limit < UNLIMITED);
-        self.pids = read("pids", "pids.current").and_then(number);
+        self.pids = read("pids", "pids.current").and_then(|text| number(&text));
         let disks = ["_recursive", ""].into_iter().find_map(|which| {
             let text = read("blkio", &format!("blkio.throttle.io_service_bytes{which}"))?;
             Some((sum(&text, "Read"), sum(&text, "Write")))
@@ -79,11 +79,11 @@ impl Usage {
         self.cpu_nanos = time.map(|micros| micros.saturating_mul(1000));
         let stat = read("memory.stat").unwrap_or_default();
         let idle = field(&stat, "inactive_file").unwrap_or(0);
-        let used = read("memory.current").and_then(number);
+        let used = read("memory.current").and_then(|text| number(&text));
         self.memory_bytes = used.map(|used| used.saturating_sub(idle));
         // "max" is no number.
-        self.memory_limit_bytes = read("memory.max").and_then(number);
-        self.pids = read("pids.current").and_then(number);
+        self.memory_limit_bytes = read("memory.max").and_then(|text| number(&text));
+        self.pids = read("pids.current").and_then(|text| number(&text));
         self.disk_bytes = read("io.stat").map(|stat| {
             let all = |key: &str| {
                 let words = stat.split_whitespace();
@@ -142,7 +142,7 @@ fn mounted<'m>(mounts: &'m str, kind: &str, option: Option<&str>) -> Option<&'m 
     })
 }
 
-fn number(text: String) -> Option<u64> {
+fn number(text: &str) -> Option<u64> {
     text.trim().parse().ok()
 }
 

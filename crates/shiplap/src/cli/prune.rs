@@ -54,7 +54,7 @@ impl Prune {
             true => "Would delete images:",
             false => "Deleted Images:",
         };
-        let mut lines = section(title, removals(&report.removed));
+        let mut lines = section(title, &removals(&report.removed));
         let freed = units::human_size(report.freed_bytes);
         let total = if self.dry_run {
             "Total reclaimable space"
@@ -96,9 +96,9 @@ impl SystemPrune {
         }
         let session = face.session(true)?;
         let report = clear::clear(&session.context, &options)?;
-        let mut lines = section("Deleted Containers:", report.containers);
-        lines.push_str(&section("Deleted Volumes:", report.volumes));
-        lines.push_str(&section("Deleted Images:", removals(&report.images)));
+        let mut lines = section("Deleted Containers:", &report.containers);
+        lines.push_str(&section("Deleted Volumes:", &report.volumes));
+        lines.push_str(&section("Deleted Images:", &removals(&report.images)));
         let freed = units::human_size(report.freed_bytes);
         lines.push_str(&format!("Total reclaimed space: {freed}\n"));
         Ok(face.output.data(&lines)?)
@@ -132,7 +132,7 @@ fn warning(options: &ClearOptions) -> String {
 }
 
 /// A list under its title, and an empty line; nothing if it is empty.
-fn section(title: &str, items: Vec<String>) -> String {
+fn section(title: &str, items: &[String]) -> String {
     match items.is_empty() {
         true => String::new(),
         false => format!("{title}\n{}\n\n", items.join("\n")),

@@ -157,6 +157,30 @@ fn exec_logs_top_pause() {
         top.lines().count() >= 2 && top.contains("sleep 1000"),
         "{top}"
     );
+    let titles = "UID PID PPID C STIME TTY TIME CMD";
+    let found: Vec<&str> = top.lines().next().unwrap().split_whitespace().collect();
+    assert_eq!(found.join(" "), titles);
+    let top = store.ok(&["top", "work", "-o", "pid,args"]);
+    assert!(top.starts_with("PID"), "{top}");
+    assert!(top.contains("sleep 1000"), "{top}");
+    assert!(!top.contains("UID"), "{top}");
+    let refused = store.refused(&["top", "work", "-o", "args"]);
+    assert!(refused.contains("PID field"), "{refused}");
+    store.refused(&["top", "work", "--no-such"]);
+    let file = store.path("variables");
+    std::fs::write(&file, "B=file\nC=file\n# no\n").unwrap();
+    let said = store.ok(&[
+        "exec",
+        "--env-file",
+        file.to_str().unwrap(),
+        "-e",
+        "C=flag",
+        "work",
+        "sh",
+        "-c",
+        "echo $A $B $C",
+    ]);
+    assert_eq!(said, "1 file flag\n");
     let diff = store.ok(&["diff", "work"]);
     assert_eq!(diff, "A /later\nA /made\n");
     store.ok(&["pause", "work"]);
@@ -177,6 +201,49 @@ fn logs_follow_to_the_end() {
     boxes.start("teller", &[], "for i in 1 2 3; do echo $i; sleep 0.3; done");
     assert_eq!(store.ok(&["logs", "-f", "teller"]), "1\n2\n3\n");
     assert_eq!(store.ok(&["logs", "-n", "1", "teller"]), "3\n");
+}
+
+/// A log has bounds: the oldest lines go, and who follows misses nothing.
+#[test]
+fn logs_have_bounds() {
+    let Some(boxes) = Containers::new() else {
+        return;
+    };
+    let store = &boxes.store;
+    let bounds = ["--log-opt", "max-size=20k", "--log-opt", "max-file=3"];
+    let words = "read go < /go; seq 1 2000; echo end";
+    boxes.start("talker", &bounds, &format!("mkfifo /go; {words}"));
+    let follower = std::thread::scope(|scope| {
+        let follower = scope.spawn(|| store.ok(&["logs", "-f", "talker"]));
+        until("it waits", || {
+            store.run(&["exec", "talker", "ls", "/go"]).code == Some(0)
+        });
+        store.ok(&["exec", "talker", "sh", "-c", "echo > /go"]);
+        follower.join().unwrap()
+    });
+    let end = |text: &str| text.lines().last().unwrap_or_default().to_owned();
+    assert_eq!(end(&follower), "end");
+    let kept = store.ok(&["logs", "talker"]);
+    assert_eq!(end(&kept), "end");
+    assert!(!kept.starts_with("1\n"), "the oldest lines are gone");
+    let count = kept.lines().count();
+    assert!((100..1500).contains(&count), "{count} lines are kept");
+    assert_eq!(
+        store.field("talker", "{{json .HostConfig.LogConfig}}"),
+        r#"{"Config":{"max-file":"3","max-size":"20kB"},"Type":"json-file"}"#
+    );
+    let path = store.field("talker", "{{.LogPath}}");
+    let folder = std::path::Path::new(&path).parent().unwrap();
+    let files = std::fs::read_dir(folder).unwrap().flatten();
+    let names = files.map(|entry| entry.file_name().into_string().unwrap());
+    let mut logs: Vec<String> = names.filter(|name| name.starts_with("log.json")).collect();
+    logs.sort();
+    assert_eq!(logs, ["log.json", "log.json.1", "log.json.2"]);
+
+    boxes.start("mute", &["--log-driver", "none"], "echo unheard");
+    store.ok(&["wait", "mute"]);
+    let refused = store.refused(&["logs", "mute"]);
+    assert!(refused.contains("does not support reading"), "{refused}");
 }
 
 /// The course: change something, commit, run the result.
@@ -297,8 +364,22 @@ fn a_commit_is_what_the_container_was() {
     store.assert_sound();
 }
 
-/// A supervisor that is killed leaves a container that `ps -a` tells the truth about, and the next
-/// command clears away.
+/// The process ID of a container's supervisor.
+fn supervisor(id: &str) -> Option<String> {
+    let mut processes = std::fs::read_dir("/proc").unwrap().flatten();
+    processes.find_map(|entry| {
+        let line = std::fs::read(entry.path().join("cmdline")).ok()?;
+        let line = String::from_utf8_lossy(&line).into_owned();
+        let is_it = line.contains("supervise") && line.contains(id);
+        is_it.then(|| entry.file_name().into_string().unwrap())
+    })
+}
+
+fn kill_supervisor(id: &str) {
+    judge::ask(Command::new("kill").args(["-9", &supervisor(id).unwrap()]));
+}
+
+/// A process that outlives its supervisor is told of as long as it lives, and obeys still.
 #[test]
 fn a_killed_supervisor_leaves_nothing_for_long() {
     let Some(boxes) = Containers::new() else {
@@ -307,29 +388,58 @@ fn a_killed_supervisor_leaves_nothing_for_long() {
     let store = &boxes.store;
     let id = boxes.start("orphan", &[], "sleep 1000");
     let pid = store.field("orphan", "{{.State.Pid}}");
-    let supervisor = std::fs::read_dir("/proc")
-        .unwrap()
-        .flatten()
-        .find_map(|entry| {
-            let line = std::fs::read(entry.path().join("cmdline")).ok()?;
-            let line = String::from_utf8_lossy(&line).into_owned();
-            (line.contains("supervise") && line.contains(&id))
-                .then(|| entry.file_name().into_string().unwrap())
-        });
-    judge::ask(Command::new("kill").args(["-9", &supervisor.unwrap()]));
-    until("it is seen", || boxes.state("orphan") == "exited");
+    kill_supervisor(&id);
+    let is_told = || {
+        store
+            .field("orphan", "{{.State.Error}}")
+            .contains("supervisor")
+    };
+    until("it is seen", is_told);
+    assert_eq!(boxes.state("orphan"), "running");
+    assert!(is_alive(&pid));
+    assert_eq!(store.ok(&["exec", "orphan", "echo", "here"]), "here\n");
+    for verb in ["start", "attach"] {
+        let refused = store.refused(&[verb, "orphan"]);
+        assert!(refused.contains("its supervisor is gone"), "{refused}");
+    }
+    store.refused(&["rm", "orphan"]);
+    store.ok(&["kill", "orphan"]);
+    until("it ends", || !is_alive(&pid));
     assert_eq!(
         store.field("orphan", "{{.State.ExitCode}} {{.State.Running}}"),
         "255 false"
     );
-    store.ok(&["kill", "orphan"]);
-    until("it ends", || !is_alive(&pid));
     store.ok(&["start", "orphan"]);
-    assert!(!is_alive(&pid), "the old process is gone");
     assert_eq!(boxes.state("orphan"), "running");
+
+    // Twice more: stop, which asks first, and restart, which gives it a new one.
+    kill_supervisor(&id);
+    let pid = store.field("orphan", "{{.State.Pid}}");
+    store.ok(&["restart", "-t", "1", "orphan"]);
+    assert!(!is_alive(&pid), "the old process is gone");
+    assert_eq!(store.field("orphan", "{{.State.Error}}"), "");
+    kill_supervisor(&id);
     store.ok(&["rm", "-f", "orphan"]);
     boxes.assert_nothing_left();
     assert_eq!(processes_of(store.root()), Vec::<String>::new());
+}
+
+/// Nobody is left to remove a container of `--rm` that lost its supervisor but the next list.
+#[test]
+fn what_was_to_be_removed_is_removed_later() {
+    let Some(boxes) = Containers::new() else {
+        return;
+    };
+    let store = &boxes.store;
+    let id = boxes.start("passing", &["--rm", "-v", "/anonymous"], "sleep 1000");
+    let pid = store.field("passing", "{{.State.Pid}}");
+    kill_supervisor(&id);
+    assert_eq!(boxes.state("passing"), "running");
+    store.ok(&["stop", "-t", "0", "passing"]);
+    until("it ends", || !is_alive(&pid));
+    assert_eq!(store.ok(&["ps", "-aq"]), "");
+    assert_eq!(store.ok(&["volume", "ls", "-q"]), "");
+    boxes.assert_nothing_left();
 }
 
 /// `run` that is killed at any moment leaves a store that goes on.
@@ -345,6 +455,11 @@ fn run_survives_kill_nine() {
         child.kill().unwrap();
         child.wait().unwrap();
     }
+    // Some supervisors may not even have begun.
+    let made = store.ok(&["ps", "-aq", "--no-trunc"]);
+    until("no supervisor is left", || {
+        made.lines().all(|id| supervisor(id).is_none())
+    });
     until("all ended", || store.ok(&["ps", "-q"]).is_empty());
     until("all gone", || processes_of(store.root()).is_empty());
     let left = store.ok(&["ps", "-aq"]);

@@ -67,7 +67,26 @@ fn several_and_missing() {
     assert_eq!(both.as_array().map(Vec::len), Some(2));
     let ran = store.run(&["inspect", "one:1", "nothing:1"]);
     ran.assert_refused();
-    ran.assert_says(&["nothing:1"]);
+    ran.assert_says(&["No such object: nothing:1"]);
+    let ran = store.run(&["inspect", "nope"]);
+    assert_eq!(
+        (ran.code, ran.stdout.as_str(), ran.stderr.as_str()),
+        (Some(1), "[]\n", "shiplap: No such object: nope\n")
+    );
+    store
+        .run(&["inspect", "No/Name"])
+        .assert_says(&["No such object: No/Name"]);
+    for (kind, words) in [
+        ("image", "No such image: nope"),
+        ("container", "No such container: nope"),
+        ("volume", "No such volume: nope"),
+    ] {
+        store.run(&[kind, "inspect", "nope"]).assert_says(&[words]);
+        store
+            .run(&["inspect", "--type", kind, "nope"])
+            .assert_says(&[words]);
+    }
+    let ran = store.run(&["inspect", "one:1", "nothing:1"]);
     let found: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(
         found.as_array().map(Vec::len),

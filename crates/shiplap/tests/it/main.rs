@@ -28,3 +28,4 @@ mod save_load;
 mod search;
 mod terminal;
 mod two_processes;
+mod upkeep;

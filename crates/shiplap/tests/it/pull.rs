@@ -155,6 +155,65 @@ fn platforms_are_chosen_from_an_index() {
     }
 }
 
+/// Images that were chosen from one index are found under its one name.
+#[test]
+fn a_name_means_the_image_for_the_platform_asked_for() {
+    let double = Double::start();
+    let [amd, arm] = ["amd64", "arm64"].map(|architecture| {
+        recipe(&[&[Entry::file("arch", architecture.as_bytes())]])
+            .extra(json!({ "architecture": architecture }))
+            .make()
+    });
+    for image in [&amd, &arm] {
+        double.fill("multi:parts", image);
+    }
+    let list = index(Family::Oci, &[("linux/amd64", &amd), ("linux/arm64", &arm)]);
+    double.put_manifest("multi", "1", OCI_INDEX, &list);
+    let store = Store::new();
+    let name = double.reference("multi:1");
+    for platform in ["linux/arm64", "linux/amd64"] {
+        store.ok(&["pull", "--platform", platform, &name]);
+    }
+    for (platform, image) in [("linux/arm64", &arm), ("amd64", &amd)] {
+        let found = [
+            store.ok(&[
+                "image",
+                "inspect",
+                "-f",
+                "{{.Id}}",
+                "--platform",
+                platform,
+                &name,
+            ]),
+            store.ok(&["history", "-q", "--no-trunc", "--platform", platform, &name]),
+        ];
+        for found in found {
+            assert_eq!(found.lines().next(), Some(&*image.id()), "{platform}");
+        }
+        let archive = store.path("saved.tar");
+        let archive = archive.to_str().unwrap();
+        store.ok(&["save", "--platform", platform, "-o", archive, &name]);
+        let other = Store::new();
+        other.ok(&["load", "-i", archive]);
+        assert_eq!(other.field(&name, "{{.Id}}"), image.id());
+        let refused = other.refused(&["load", "-i", archive, "--platform", "linux/s390x"]);
+        assert!(refused.contains("linux/s390x"), "{refused}");
+    }
+    for verb in [&["history"][..], &["image", "inspect"], &["save"], &["rmi"]] {
+        let asked = [verb, &["--platform", "linux/s390x", &name]].concat();
+        let refused = store.refused(&asked);
+        assert!(
+            refused.contains("does not match the specified platform"),
+            "{refused}"
+        );
+    }
+    let said = store.ok(&["rmi", "--platform", "linux/arm64", &name]);
+    assert!(said.contains(&arm.id()), "{said}");
+    assert_eq!(store.field(&name, "{{.Id}}"), amd.id());
+    store.ok(&["rmi", "--platform", "linux/amd64", &name]);
+    store.assert_prunes_to_nothing();
+}
+
 #[test]
 fn digests_name_exactly_one_image() {
     let double = Double::start();
