@@ -11,6 +11,7 @@
 pub mod ast;
 mod directive;
 mod error;
+mod excerpt;
 mod flags;
 mod heredoc;
 mod instruction;
@@ -26,6 +27,7 @@ pub use ast::{
     TransferSource,
 };
 pub use error::{Fault, Place, SyntaxError, SyntaxErrors};
+pub use excerpt::excerpt;
 pub use mount::MountFault;
 pub use suggestion::Meant;
 
@@ -61,10 +63,13 @@ pub fn parse(bytes: &[u8]) -> Result<Dockerfile, SyntaxErrors> {
     };
     let is_empty = nodes.is_empty();
     for (node, line) in nodes {
-        if errors.len() < limits::DOCKERFILE_ERRORS
-            && let Err(fault) = file.add(node)
-        {
-            errors.push(line.error(fault));
+        match file.add(node) {
+            // A wrong FROM is told once, not at all that would be its stage.
+            Err(Fault::NoStage) if !errors.is_empty() => {}
+            Err(fault) if errors.len() < limits::DOCKERFILE_ERRORS => {
+                errors.push(line.error(fault));
+            }
+            _ => {}
         }
     }
     if errors.is_empty() && file.stages.is_empty() {

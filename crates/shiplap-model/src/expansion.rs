@@ -306,11 +306,14 @@ impl<'l, 'v> Lexer<'l, 'v> {
         Ok(())
     }
 
-    /// What follows a `<`: blanks behind `<<` belong to the word, for it may begin a heredoc.
+    /// What follows a `<`: blanks behind `<<` and `<<-` belong to the word, for it may begin a heredoc.
     fn angle(&mut self, expanded: &mut Expanded) -> Result<(), ExpansionError> {
         expanded.push('<', false)?;
         if self.chars.next_if_eq(&'<').is_some() {
             expanded.push('<', false)?;
+            if self.chars.next_if_eq(&'-').is_some() {
+                expanded.push('-', false)?;
+            }
             while let Some(blank) = self.chars.next_if(|char| matches!(char, '\t' | '\r' | ' ')) {
                 expanded.push(blank, false)?;
             }
