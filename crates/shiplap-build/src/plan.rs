@@ -6,17 +6,30 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use shiplap_model::config::ContainerConfig;
-use shiplap_model::dockerfile::{MountType, Network, Security, Span};
+use shiplap_model::dockerfile::{Device, MountType, Network, Security, Span};
 use shiplap_model::{ImageConfig, Platform};
 
 mod chmod;
+mod command;
+mod compose;
+mod draft;
+mod error;
+mod graph;
 mod input;
+mod mounting;
+mod naming;
+mod paths;
+mod settings;
+mod transfer;
+mod variables;
 
 pub use chmod::{Chmod, ChmodError};
-pub use input::{NamedContext, Needs, PlanInput, Resolved, ResolvedImage};
+pub use compose::{needs, plan};
+pub use error::{Fault, PlanError};
+pub use input::{NamedContext, NeededImage, Needs, PlanInput, Resolved, ResolvedImage};
 
 /// A stage's place in [`Plan::stages`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StageId(pub usize);
 
 /// What is to be done for one platform.
@@ -28,6 +41,8 @@ pub struct Plan {
     pub target: StageId,
     /// Platform of the result.
     pub platform: Platform,
+    /// `SOURCE_DATE_EPOCH`, as an argument or by the Dockerfile's first lines, in seconds.
+    pub source_date_epoch: Option<i64>,
 }
 
 /// One stage.
@@ -144,8 +159,8 @@ pub struct Copy {
 pub struct Add {
     /// `--checksum`.
     pub checksum: Option<String>,
-    /// `--keep-git-dir`.
-    pub keep_git_dir: bool,
+    /// `--keep-git-dir`; `None`: as the source says.
+    pub keep_git_dir: Option<bool>,
     /// `--unpack`; `None`: local archives only.
     pub unpack: Option<bool>,
 }
@@ -202,8 +217,8 @@ pub struct Run {
     pub network: Network,
     /// `--security`.
     pub security: Security,
-    /// `--device`s, as written.
-    pub devices: Vec<String>,
+    /// `--device`s, in order.
+    pub devices: Vec<Device>,
 }
 
 /// A file that a heredoc makes.

@@ -5,10 +5,12 @@
 //! Nothing here runs a command or looks at a file system.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use crate::config::{ContainerConfig, Healthcheck};
 use crate::container::signal;
 use crate::expansion::{self, ExpansionError};
+use crate::path;
 use crate::units::{self, UnitError};
 
 mod commit;
@@ -228,14 +230,19 @@ fn entrypoint(draft: &mut Draft, line: &Line) -> Result<(), Fault> {
 
 fn env(draft: &mut Draft, line: &Line) -> Result<(), Fault> {
     for (name, value) in draft.pairs(line)? {
-        let pair = format!("{name}={value}");
-        let has_name = |old: &&mut String| old.split('=').next() == Some(&name);
-        match draft.config.env.iter_mut().find(has_name) {
-            Some(old) => *old = pair,
-            None => draft.config.env.push(pair),
-        }
+        set_variable(&mut draft.config.env, &name, &value);
     }
     Ok(())
+}
+
+/// Sets a variable among `NAME=value`s, where it stands if it is there.
+pub fn set_variable(env: &mut Vec<String>, name: &str, value: &str) {
+    let pair = format!("{name}={value}");
+    let has_name = |old: &&mut String| old.split('=').next() == Some(name);
+    match env.iter_mut().find(has_name) {
+        Some(old) => *old = pair,
+        None => env.push(pair),
+    }
 }
 
 fn label(draft: &mut Draft, line: &Line) -> Result<(), Fault> {
@@ -248,30 +255,61 @@ fn expose(draft: &mut Draft, line: &Line) -> Result<(), Fault> {
     let mut ports = Vec::new();
     for word in line.argument()?.split_whitespace() {
         for port in expansion::expand_words(word, &|name| draft.value(name), '\\')? {
-            let (first, last, protocol) =
-                ports_of(&port).ok_or_else(|| Fault::Port(port.clone()))?;
-            ports.extend((first..=last).map(|number| format!("{number}/{protocol}")));
+            ports.extend(exposed_ports(&port).ok_or_else(|| Fault::Port(port.clone()))?);
         }
     }
     draft.config.exposed_ports.extend(ports);
     Ok(())
 }
 
-/// First and last port and the protocol of `80`, `80/tcp`, `7000-7002/udp`.
-fn ports_of(text: &str) -> Option<(u16, u16, String)> {
-    let (range, protocol) = text.split_once('/').unwrap_or((text, ""));
-    let protocol = match protocol.to_ascii_lowercase() {
-        protocol if protocol.is_empty() => "tcp".to_owned(),
-        protocol if ["tcp", "udp", "sctp"].contains(&protocol.as_str()) => protocol,
+/// The ports of a word of `EXPOSE`: `80/tcp` for `80`, each of `7000-7002/udp`. A port of the host
+/// and an address before it, which have no meaning in an image, are passed over as Docker does, if
+/// they are well-formed.
+#[must_use]
+pub fn exposed_ports(word: &str) -> Option<Vec<String>> {
+    let (ports, protocol) = match word.rsplit_once('/') {
+        Some((ports, protocol)) => (ports, protocol.to_ascii_lowercase()),
+        None => (word, String::new()),
+    };
+    let protocol = match protocol.as_str() {
+        "" => "tcp",
+        protocol if ["tcp", "udp", "sctp"].contains(&protocol) => protocol,
         _ => return None,
     };
-    let (first, last) = range.split_once('-').unwrap_or((range, range));
+    let (host, container) = match ports.rsplit_once(':') {
+        Some((host, container)) => (Some(host), container),
+        None => (None, ports),
+    };
+    let (first, last) = port_range(container)?;
+    if let Some(host) = host {
+        let (address, port) = host.rsplit_once(':').unwrap_or(("", host));
+        let address = address
+            .strip_prefix('[')
+            .and_then(|address| address.strip_suffix(']'))
+            .unwrap_or(address);
+        if !address.is_empty() && address.parse::<IpAddr>().is_err() {
+            return None;
+        }
+        if !port.is_empty() {
+            let (host_first, host_last) = port_range(port)?;
+            if first != last && host_last - host_first != last - first {
+                return None;
+            }
+        }
+    }
+    let port = |number: u16| format!("{number}/{protocol}");
+    Some((first..=last).map(port).collect())
+}
+
+/// `80` or `7000-7002`.
+fn port_range(text: &str) -> Option<(u16, u16)> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
     let number = |text: &str| {
         let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
         is_number.then(|| text.parse::<u16>().ok()).flatten()
     };
     let (first, last) = (number(first)?, number(last)?);
-    (first <= last).then_some((first, last, protocol))
+    (first <= last).then_some((first, last))
 }
 
 fn user(draft: &mut Draft, line: &Line) -> Result<(), Fault> {
@@ -301,24 +339,9 @@ fn workdir(draft: &mut Draft, line: &Line) -> Result<(), Fault> {
     draft.config.working_dir = if path.starts_with('/') {
         path
     } else {
-        cleaned(&format!("/{}/{path}", draft.config.working_dir))
+        path::absolute(&format!("/{}/{path}", draft.config.working_dir))
     };
     Ok(())
-}
-
-/// An absolute path without `.`, `..` and empty parts, by the text alone.
-fn cleaned(path: &str) -> String {
-    let mut parts = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    format!("/{}", parts.join("/"))
 }
 
 fn stop_signal(draft: &mut Draft, line: &Line) -> Result<(), Fault> {

@@ -26,6 +26,7 @@ pub mod manifest;
 pub mod media_type;
 pub mod path;
 pub mod platform;
+pub mod quote;
 pub mod raw;
 pub mod reference;
 pub mod search;

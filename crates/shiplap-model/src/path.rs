@@ -25,6 +25,22 @@ pub fn clean(path: &[u8]) -> Vec<u8> {
     }
 }
 
+/// [`clean`] of a text, counted from `/` if it does not begin there.
+#[must_use]
+pub fn absolute(path: &str) -> String {
+    let mut names = Vec::new();
+    for name in path.split('/') {
+        match name {
+            "" | "." => {}
+            ".." => {
+                names.pop();
+            }
+            name => names.push(name),
+        }
+    }
+    format!("/{}", names.join("/"))
+}
+
 /// A path counted from a root that nothing leads out of: clean, without leading `/` and `..`,
 /// empty for the root itself.
 #[must_use]

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use shiplap_model::dockerfile::{Meant, Span};
 use shiplap_model::{Digest, ImageConfig, Platform, Reference};
 
 use super::ImageKey;
@@ -133,7 +134,20 @@ pub struct Needs {
     pub stages: Vec<usize>,
     /// Images that are not resolved yet. Once they are, their triggers may need further ones: ask
     /// again until there is none.
-    pub images: Vec<ImageKey>,
+    pub images: Vec<NeededImage>,
     /// Named contexts whose files are used.
     pub named_contexts: Vec<String>,
+}
+
+/// An image that is needed, and who needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NeededImage {
+    /// What is needed.
+    pub key: ImageKey,
+    /// The first instruction that needs it.
+    pub span: Span,
+    /// As that has it, variables expanded.
+    pub text: String,
+    /// The stage that may have been meant, if there is no such image.
+    pub meant: Meant,
 }

@@ -20,7 +20,8 @@ const EDITS: usize = 2;
 
 impl Meant {
     /// The nearest of `known`, if it is near enough.
-    pub(super) fn among<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Self {
+    #[must_use]
+    pub fn among<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Self {
         let mut nearest: Option<(usize, &str)> = None;
         for candidate in known {
             let edits = distance(word, candidate);

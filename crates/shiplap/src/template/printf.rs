@@ -2,6 +2,9 @@
 //!
 //! Never fails on a wrong verb: like Go, it writes the complaint into the text.
 
+use shiplap_model::quote::escaped;
+pub(super) use shiplap_model::quote::{is_printable, quoted};
+
 use super::value::Value;
 
 /// Widths and precisions beyond it are refused, as in Go.
@@ -442,51 +445,6 @@ impl Spec {
             _ => self.bad(out, value),
         }
     }
-}
-
-/// Text in double quotes, as strconv.Quote writes it.
-pub(super) fn quoted(text: &str) -> String {
-    let inner: String = text.chars().map(|c| escaped(c, '"', false)).collect();
-    format!("\"{inner}\"")
-}
-
-fn escaped(c: char, quote: char, ascii: bool) -> String {
-    let number = u32::from(c);
-    match c {
-        '\u{7}' => "\\a".into(),
-        '\u{8}' => "\\b".into(),
-        '\u{c}' => "\\f".into(),
-        '\n' => "\\n".into(),
-        '\r' => "\\r".into(),
-        '\t' => "\\t".into(),
-        '\u{b}' => "\\v".into(),
-        '\\' => "\\\\".into(),
-        c if c == quote => format!("\\{c}"),
-        ' '..='~' => c.into(),
-        '\0'..='\u{7f}' => format!("\\x{number:02x}"),
-        c if ascii || !is_printable(c) => {
-            if number > 0xffff {
-                format!("\\U{number:08x}")
-            } else {
-                format!("\\u{number:04x}")
-            }
-        }
-        c => c.into(),
-    }
-}
-
-/// Whether a terminal shows the character as itself; no controls, no odd spaces.
-pub(super) fn is_printable(c: char) -> bool {
-    let is_invisible = matches!(c,
-        '\u{ad}'
-        | '\u{200b}'..='\u{200f}'
-        | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}'
-        | '\u{e000}'..='\u{f8ff}'
-        | '\u{feff}'
-        | '\u{fff0}'..='\u{fffb}'
-        | '\u{f0000}'..);
-    c == ' ' || !(c.is_control() || c.is_whitespace() || is_invisible)
 }
 
 /// Rust's `1.5e7` as Go's `1.5e+07`.

@@ -1,0 +1,259 @@
+//! From a Dockerfile to the plan: stage after stage, instruction after instruction.
+
+use std::sync::Arc;
+
+use shiplap_model::Platform;
+use shiplap_model::config::ImageConfig;
+use shiplap_model::dockerfile::Dockerfile;
+
+use super::draft::{Draft, State};
+use super::error::{Fault, PlanError};
+use super::graph::{Graph, Node, Origin, Reach};
+use super::input::{Needs, PlanInput, Resolved};
+use super::naming::{self, Naming};
+use super::variables::Variables;
+use super::{Base, Plan, Stage, StageId};
+
+/// What must be known before [`plan`] can be made. Images whose triggers need further images make
+/// it a matter of several rounds: ask until [`Needs::images`] is empty.
+///
+/// # Errors
+/// [`PlanError`].
+pub fn needs(
+    file: &Dockerfile,
+    input: &PlanInput,
+    resolved: &Resolved,
+) -> Result<Needs, PlanError> {
+    Ok(Graph::new(file, input)?.reach(resolved)?.into_needs())
+}
+
+/// What is to be done for one platform: the stages that the target needs, and nothing else.
+///
+/// # Errors
+/// [`PlanError`]; [`Fault::Unresolved`] if something of [`needs`] is missing in `resolved`.
+pub fn plan(file: &Dockerfile, input: &PlanInput, resolved: &Resolved) -> Result<Plan, PlanError> {
+    let graph = Graph::new(file, input)?;
+    let source_date_epoch = source_date_epoch(&graph)?;
+    let reach = graph.reach(resolved)?;
+    let mut composer = Composer {
+        graph: &graph,
+        resolved,
+        places: vec![None; graph.nodes.len()],
+        states: Vec::new(),
+        stages: Vec::new(),
+    };
+    for number in &reach.stages {
+        composer.stage(*number, &reach)?;
+    }
+    let Composer { places, stages, .. } = composer;
+    let mut plan = Plan {
+        stages,
+        target: places
+            .get(reach.target)
+            .copied()
+            .flatten()
+            .unwrap_or_default(),
+        platform: input.target_platform().clone(),
+        source_date_epoch,
+    };
+    finish(&mut plan, input);
+    Ok(plan)
+}
+
+/// What only the target's image gets: labels of the call, and the platform that was asked for.
+fn finish(plan: &mut Plan, input: &PlanInput) {
+    let Some(target) = plan.stages.get_mut(plan.target.0) else {
+        return;
+    };
+    let image = Arc::make_mut(&mut target.config);
+    image.config.labels.extend(input.labels.iter().cloned());
+    if let Some(wanted) = &input.platform {
+        let is_same = wanted.os == image.os && wanted.architecture == image.architecture;
+        image.os.clone_from(&wanted.os);
+        image.architecture.clone_from(&wanted.architecture);
+        if wanted.variant.is_some() || !is_same {
+            image.variant.clone_from(&wanted.variant);
+        }
+        if wanted.os_version.is_some() || !is_same {
+            image.os_version.clone_from(&wanted.os_version);
+        }
+        if !wanted.os_features.is_empty() {
+            image.os_features.clone_from(&wanted.os_features);
+        }
+    }
+    let platform = image.platform().normalize();
+    image.os = platform.os;
+    image.architecture = platform.architecture;
+    image.variant = platform.variant;
+    if input.platform.is_none() {
+        plan.platform = image.platform();
+    }
+}
+
+fn source_date_epoch(graph: &Graph<'_>) -> Result<Option<i64>, PlanError> {
+    const NAME: &str = "SOURCE_DATE_EPOCH";
+    let given = graph.input.build_args.get(NAME).map(String::as_str);
+    let Some(text) = given
+        .or_else(|| graph.globals.get(NAME))
+        .filter(|text| !text.is_empty())
+    else {
+        return Ok(None);
+    };
+    let seconds = text.parse().map_err(|_| PlanError {
+        span: None,
+        fault: Fault::SourceDateEpoch(text.to_owned()),
+    })?;
+    Ok(Some(seconds))
+}
+
+struct Composer<'g> {
+    graph: &'g Graph<'g>,
+    resolved: &'g Resolved,
+    /// Places of planned stages, by their numbers in the Dockerfile.
+    places: Vec<Option<StageId>>,
+    /// How the planned stages end.
+    states: Vec<State>,
+    stages: Vec<Stage>,
+}
+
+impl Composer<'_> {
+    fn stage(&mut self, number: usize, reach: &Reach) -> Result<(), PlanError> {
+        let graph = self.graph;
+        let (Some(node), Some(written)) = (graph.nodes.get(number), graph.file.stages.get(number))
+        else {
+            return Ok(());
+        };
+        let at = |fault: Fault| fault.at(written.span);
+        let (base, state) = self.begin(node).map_err(at)?;
+        let triggers = reach.triggers.get(&number).map_or(&[][..], Vec::as_slice);
+        let mut naming = self.naming(node, &state, triggers.len());
+        let vertex = self.vertex(node, &base, &mut naming);
+        let mut draft = Draft {
+            graph,
+            places: &self.places,
+            state,
+            steps: Vec::new(),
+            naming,
+            name: node.name.clone(),
+            is_cmd_set: false,
+        };
+        if !node.is_replaced {
+            for trigger in triggers {
+                draft.take(trigger, true)?;
+            }
+            for instruction in &written.instructions {
+                draft.take(instruction, false)?;
+            }
+        }
+        let Draft { state, steps, .. } = draft;
+        let place = StageId(self.stages.len());
+        self.stages.push(Stage {
+            name: node.name.clone(),
+            given_name: written.from.name.clone(),
+            base,
+            platform: state.platform.clone(),
+            span: written.span,
+            vertex,
+            steps,
+            config: Arc::new(state.image.clone()),
+        });
+        self.states.push(state);
+        if let Some(slot) = self.places.get_mut(number) {
+            *slot = Some(place);
+        }
+        Ok(())
+    }
+
+    /// What a stage begins with, and what it knows then.
+    fn begin(&self, node: &Node) -> Result<(Base, State), Fault> {
+        let platform = self.platform(node);
+        Ok(match &node.base {
+            Origin::Scratch => (
+                Base::Scratch,
+                State::empty(self.graph.input.target_platform()),
+            ),
+            Origin::Named(name) => (Base::Named(name.clone()), State::empty(platform)),
+            Origin::Image(key) => {
+                let image = self.resolved.images.get(key);
+                let image = image.ok_or_else(|| Fault::Unresolved(key.clone()))?;
+                (Base::Image(key.clone()), State::on(&image.config, platform))
+            }
+            Origin::Stage(stage) => {
+                let place = self.places.get(*stage).copied().flatten();
+                let state = place.and_then(|place| self.states.get(place.0));
+                match (place, state) {
+                    (Some(place), Some(state)) => (Base::Stage(place), state.inherited()),
+                    _ => {
+                        return Err(Fault::LaterStage {
+                            from: node.base_text.clone(),
+                            stage: node.name.clone(),
+                        });
+                    }
+                }
+            }
+        })
+    }
+
+    fn platform<'p>(&'p self, node: &'p Node) -> &'p Platform {
+        let wanted = node.platform.as_ref();
+        wanted.unwrap_or_else(|| self.graph.input.target_platform())
+    }
+
+    fn naming(&self, node: &Node, state: &State, triggers: usize) -> Naming {
+        let input = self.graph.input;
+        let written = self.graph.file.stages.iter().zip(&self.graph.nodes);
+        let own = written.filter(|(_, other)| std::ptr::eq(*other, node));
+        let vertices = own
+            .flat_map(|(stage, _)| &stage.instructions)
+            .filter(|instruction| naming::is_vertex(instruction))
+            .count();
+        let base = matches!(node.base, Origin::Image(_) | Origin::Named(_));
+        Naming::new(
+            (!self.graph.has_one_stage()).then(|| node.name.clone()),
+            input.shows_platform.then(|| state.platform.clone()),
+            usize::from(base) + vertices + triggers,
+        )
+    }
+
+    /// How progress calls a stage's beginning.
+    fn vertex(&self, node: &Node, base: &Base, naming: &mut Naming) -> Option<String> {
+        match base {
+            Base::Scratch | Base::Stage(_) => None,
+            Base::Named(name) => Some(format!("[context {name}] load from client")),
+            Base::Image(key) => {
+                let input = self.graph.input;
+                let by_name = if node.is_replaced {
+                    input.named_context(&node.name)
+                } else {
+                    input.named_context(&node.base_text)
+                };
+                if let Some((context, _)) = by_name {
+                    return Some(format!("[context {context}] {}", key.name));
+                }
+                let digest = self
+                    .resolved
+                    .images
+                    .get(key)
+                    .and_then(|image| image.digest.as_ref());
+                let text = match digest {
+                    Some(digest) if !key.name.contains('@') => {
+                        format!("FROM {}@{digest}", key.name)
+                    }
+                    _ => format!("FROM {}", key.name),
+                };
+                Some(naming.next(&text, &Variables::default(), false))
+            }
+        }
+    }
+}
+
+impl Stage {
+    /// The image's config at the end of this stage, without layers and times.
+    #[must_use]
+    pub fn image(&self) -> &ImageConfig {
+        &self.config
+    }
+}
+
+#[cfg(test)]
+mod tests;
