@@ -9,6 +9,7 @@
 //! `shiplap_ops` only.
 #![forbid(unsafe_code)]
 
+pub mod context;
 pub mod options;
 pub mod plan;
 pub mod progress;

@@ -67,6 +67,48 @@ impl Root {
         Err(Errno::AGAIN)
     }
 
+    /// Opens `path`, which must be free of symbolic links, the last name included: for paths that
+    /// were resolved before, so that what changed meanwhile is not followed. Never waits for the
+    /// other end of a FIFO.
+    ///
+    /// # Errors
+    /// What `openat2` says; `ELOOP` (`ENOTDIR` in the middle of old kernels' paths) for a symbolic
+    /// link.
+    pub fn open_exact(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+        let path = if path.is_empty() { b"." } else { path };
+        let resolve =
+            ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        let mut flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        if !flags.contains(OFlags::PATH) {
+            flags |= OFlags::NONBLOCK;
+        }
+        for _ in 0..RETRIES {
+            match rustix::fs::openat2(&self.dir, path, flags, Mode::empty(), resolve) {
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                Err(Errno::NOSYS | Errno::PERM) => return self.walk_exact(path, flags),
+                result => return result,
+            }
+        }
+        Err(Errno::AGAIN)
+    }
+
+    /// What `openat2` without symbolic links does, name by name.
+    fn walk_exact(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+        let (parents, last) = split_last(path);
+        let mut dir = self.open_same(&self.dir)?;
+        let middle = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        for name in path::names(parents) {
+            if name == b".." {
+                return Err(Errno::XDEV);
+            }
+            dir = rustix::fs::openat(&dir, name, middle, Mode::empty())?;
+        }
+        if last == b".." {
+            return Err(Errno::XDEV);
+        }
+        rustix::fs::openat(&dir, last, flags, Mode::empty())
+    }
+
     /// Opens the directory `path` for reading, links followed inside the root.
     ///
     /// # Errors

@@ -102,6 +102,10 @@ pub const DOCKERFILE_INSTRUCTIONS: usize = 10_000;
 /// Most errors of a Dockerfile that are told: nobody reads on.
 pub const DOCKERFILE_ERRORS: usize = 20;
 
+/// Most files of one context directory whose digests are remembered: they take 84 MB, read at
+/// once.
+pub const STAT_MEMORY_RECORDS: usize = 1_000_000;
+
 /// Longest path of a repository, in bytes: distribution's own bound.
 pub const REPOSITORY_BYTES: usize = 255;
 

@@ -134,3 +134,32 @@ fn check_on_disk(case: &Value, scope: &[u8], path: &[u8], resolved: Option<&[u8]
     root.make_dirs(path).unwrap();
     assert!(at.is_dir(), "{id}");
 }
+
+#[test]
+fn opens_exactly_what_is_named() {
+    fn check(path: &str, wanted: Result<(), &[Errno]>) {
+        let temp = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(temp.path().join("d/e")).unwrap();
+        std::fs::write(temp.path().join("d/e/f"), "").unwrap();
+        std::os::unix::fs::symlink("d", temp.path().join("l")).unwrap();
+        std::os::unix::fs::symlink("f", temp.path().join("d/e/l")).unwrap();
+        let root = Root::open(temp.path()).unwrap();
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        for found in [
+            root.open_exact(path.as_bytes(), OFlags::RDONLY),
+            root.walk_exact(path.as_bytes(), flags),
+        ] {
+            match (found, wanted) {
+                (Ok(_), Ok(())) => {}
+                (Err(error), Err(errors)) => assert!(errors.contains(&error), "{path}: {error}"),
+                (found, _) => panic!("{path}: {found:?}"),
+            }
+        }
+    }
+    check("d/e/f", Ok(()));
+    check("d/e", Ok(()));
+    check("l/e/f", Err(&[Errno::LOOP, Errno::NOTDIR]));
+    check("d/e/l", Err(&[Errno::LOOP]));
+    check("d/none", Err(&[Errno::NOENT]));
+    check("../x", Err(&[Errno::XDEV]));
+}
