@@ -32,31 +32,52 @@ pub use mount::MountFault;
 pub use suggestion::Meant;
 
 use crate::limits;
+use directive::Directive;
 use instruction::Statement;
 use lines::{Line, Lines};
 use node::Node;
 
-/// Reads a whole file.
+/// A file as far as it could be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// What of it is right; may have no stage.
+    pub file: Dockerfile,
+    /// What of it is wrong, up to [`limits::DOCKERFILE_ERRORS`], in order.
+    pub errors: Vec<SyntaxError>,
+}
+
+/// Reads a whole file that is right.
 ///
 /// # Errors
-/// [`SyntaxErrors`]: all that is wrong with it, up to [`limits::DOCKERFILE_ERRORS`].
+/// [`SyntaxErrors`].
 pub fn parse(bytes: &[u8]) -> Result<Dockerfile, SyntaxErrors> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut errors = Vec::new();
-    let text = String::from_utf8_lossy(bytes.get(..limits::DOCKERFILE_BYTES).unwrap_or(bytes));
-    let syntax = directive::syntax(&text);
-    if let Some(syntax) = &syntax
-        && !directive::is_dockerfile(&syntax.value)
-    {
-        errors.push(at_line(syntax.line, Fault::Syntax(syntax.value.clone())));
-        return Err(SyntaxErrors(errors));
+    let Reading { file, errors } = read(bytes);
+    match errors.is_empty() {
+        true => Ok(file),
+        false => Err(SyntaxErrors(errors)),
     }
+}
+
+/// Reads a file, whatever is in it.
+#[must_use]
+pub fn read(bytes: &[u8]) -> Reading {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let text = String::from_utf8_lossy(bytes.get(..limits::DOCKERFILE_BYTES).unwrap_or(bytes));
+    let mut errors = Vec::new();
+    let syntax = directive::syntax(&text);
+    let is_foreign = |directive: &&Directive| !directive::is_dockerfile(&directive.value);
     let mut reader = Reader::of(bytes);
-    let nodes = reader.nodes(&mut errors);
+    let nodes = match syntax.as_ref().filter(is_foreign) {
+        Some(Directive { value, line, .. }) => {
+            errors.push(at_line(*line, Fault::Syntax(value.clone())));
+            Vec::new()
+        }
+        None => reader.nodes(&mut errors),
+    };
     let mut file = Dockerfile {
         escape: reader.lines.escape,
         syntax: syntax.map(|directive| directive.value),
-        check: directive::find("check", &text, "#").map(|directive| directive.value),
+        check: directive::find("check", &text, "#").map(|found| first_word(&found.value)),
         global_args: Vec::new(),
         stages: Vec::new(),
         gaps: reader.gaps,
@@ -80,10 +101,7 @@ pub fn parse(bytes: &[u8]) -> Result<Dockerfile, SyntaxErrors> {
         errors.push(at_line(reader.lines.number(), fault));
     }
     errors.sort_by_key(|error| error.span.first);
-    match errors.is_empty() {
-        true => Ok(file),
-        false => Err(SyntaxErrors(errors)),
-    }
+    Reading { file, errors }
 }
 
 /// Reads the one instruction that an image's `ONBUILD` keeps.
@@ -112,6 +130,17 @@ pub fn parse_trigger(text: &str) -> Result<Instruction, SyntaxErrors> {
         _ => {}
     }
     Err(SyntaxErrors(errors))
+}
+
+/// What a comment before an instruction says of checks: `skip=…` of `check=skip=… // why`.
+#[must_use]
+pub fn check_of(comment: &str) -> Option<String> {
+    let directive = directive::find("check", comment, "")?;
+    Some(first_word(&directive.value))
+}
+
+fn first_word(text: &str) -> String {
+    text.split(' ').next().unwrap_or_default().to_owned()
 }
 
 fn at_line(number: u32, fault: Fault) -> SyntaxError {

@@ -17,7 +17,7 @@ pub struct Dockerfile {
     pub escape: char,
     /// `# syntax=`, as written. The builder is this program whatever it says.
     pub syntax: Option<String>,
-    /// `# check=`, as written.
+    /// `# check=`, as written, up to a blank.
     pub check: Option<String>,
     /// `ARG`s before the first `FROM`.
     pub global_args: Vec<Instruction>,

@@ -22,19 +22,13 @@ impl Meant {
     /// The nearest of `known`, if it is near enough.
     #[must_use]
     pub fn among<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Self {
-        let mut nearest: Option<(usize, &str)> = None;
-        for candidate in known {
-            let edits = distance(word, candidate);
-            if edits > 0 && edits <= EDITS && nearest.is_none_or(|(least, _)| edits < least) {
-                nearest = Some((edits, candidate));
-            }
-        }
-        Self(nearest.map(|(_, word)| word.to_owned()))
+        Self::nearest(word, known, false)
     }
 
-    /// The same without regard to case; what is meant is written in the case of `word`.
+    /// The same without regard to case, and two letters swapped are one edit: words of a hand that
+    /// knows them. What is meant is written in the case of `word`.
     pub(super) fn of_instruction<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Self {
-        let Self(meant) = Self::among(&word.to_ascii_uppercase(), known);
+        let Self(meant) = Self::nearest(&word.to_ascii_uppercase(), known, true);
         let is_lower = word == word.to_lowercase();
         Self(meant.map(|meant| {
             if is_lower {
@@ -44,11 +38,22 @@ impl Meant {
             }
         }))
     }
+
+    fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>, swaps: bool) -> Self {
+        let mut nearest: Option<(usize, &str)> = None;
+        for candidate in known {
+            let edits = distance(word, candidate, swaps);
+            if edits > 0 && edits <= EDITS && nearest.is_none_or(|(least, _)| edits < least) {
+                nearest = Some((edits, candidate));
+            }
+        }
+        Self(nearest.map(|(_, word)| word.to_owned()))
+    }
 }
 
-/// Letters to put in, take out, replace or swap with the next between two words; more than
-/// [`EDITS`] is only known to be more.
-fn distance(one: &str, other: &str) -> usize {
+/// Letters to put in, take out, replace or, with `swaps`, swap with the next between two words;
+/// more than [`EDITS`] is only known to be more.
+fn distance(one: &str, other: &str, swaps: bool) -> usize {
     let one: Vec<char> = one.chars().take(64).collect();
     let other: Vec<char> = other.chars().take(64).collect();
     if one.len().abs_diff(other.len()) > EDITS {
@@ -62,7 +67,8 @@ fn distance(one: &str, other: &str) -> usize {
         for (x, candidate) in other.iter().enumerate() {
             let replaced = at(&above, x) + usize::from(letter != candidate);
             let mut least = replaced.min(at(&above, x + 1) + 1).min(at(&row, x) + 1);
-            let are_swapped = x > 0
+            let are_swapped = swaps
+                && x > 0
                 && y > 0
                 && one.get(y - 1) == Some(candidate)
                 && other.get(x - 1) == Some(letter);

@@ -87,6 +87,12 @@ impl Pattern {
         self.exception
     }
 
+    /// As written, but for `!`, and clean.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.text
+    }
+
     /// Line of the file, or place in the list, from 1.
     #[must_use]
     pub fn position(&self) -> usize {

@@ -176,11 +176,7 @@ fn check_parse(case: &Value) -> Result<(), String> {
     }
 }
 
-fn check_directive(
-    found: Option<directive::Directive>,
-    key: &str,
-    expect: &Value,
-) -> Result<(), String> {
+fn check_directive(found: Option<Directive>, key: &str, expect: &Value) -> Result<(), String> {
     let Some(found) = found else {
         return same(&expect["none"], &json!(true));
     };
