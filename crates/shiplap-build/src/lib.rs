@@ -10,6 +10,8 @@
 #![forbid(unsafe_code)]
 
 pub mod context;
+pub mod explain;
+pub mod key;
 pub mod options;
 pub mod plan;
 pub mod progress;

@@ -276,3 +276,6 @@ pub enum Sharing {
     /// Another one waits.
     Locked,
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -159,3 +159,7 @@ pub const USER_FILE_BYTES: u64 = 8 << 20;
 /// Longest record of what decided a build step's result, in bytes (16 MiB): names and short
 /// digests of a million files, compressed.
 pub const CACHE_INPUT_BYTES: u64 = 16 << 20;
+
+/// The same inflated, in bytes (64 MiB): command lines and environments compress well, digests
+/// don't.
+pub const CACHE_RECORD_BYTES: u64 = 64 << 20;

@@ -254,6 +254,3 @@ impl Stage {
         &self.config
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 use shiplap_model::dockerfile;
 
 use super::*;
-use crate::plan::{ImageKey, ResolvedImage};
 
 /// What the test tables' base images are: busybox, and nothing else.
 pub(crate) fn stand_in() -> ImageConfig {
