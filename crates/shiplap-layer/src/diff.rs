@@ -15,7 +15,7 @@ mod upper;
 
 pub use directories::directories;
 pub(crate) use layer::Exactly;
-pub use layer::{Owner, write, write_tree};
+pub use layer::{Owner, Times, write, write_tree};
 pub use stacked::UpperLayer;
 pub use upper::upper;
 

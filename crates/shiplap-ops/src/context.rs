@@ -97,6 +97,8 @@ pub struct Context {
     warn: WarningSink,
     store: OnceLock<Store>,
     client: OnceLock<Client>,
+    /// What a probe found, and why it is this one.
+    backend: OnceLock<(Backend, String)>,
 }
 
 impl Context {
@@ -108,6 +110,7 @@ impl Context {
             warn,
             store: OnceLock::new(),
             client: OnceLock::new(),
+            backend: OnceLock::new(),
         }
     }
 
@@ -127,6 +130,15 @@ impl Context {
         }
         let store = Store::open(&self.settings.root, Access::Write)?;
         Ok(self.store.get_or_init(|| store))
+    }
+
+    pub(crate) fn backend(&self) -> Option<&(Backend, String)> {
+        self.backend.get()
+    }
+
+    /// Keeps what a probe found first.
+    pub(crate) fn remember_backend(&self, found: (Backend, String)) -> &(Backend, String) {
+        self.backend.get_or_init(|| found)
     }
 
     pub(crate) fn credentials(&self) -> CredentialStore {

@@ -17,6 +17,7 @@ pub mod history;
 pub mod import;
 pub mod info;
 pub mod inspect;
+pub mod layer;
 pub mod list;
 pub mod load;
 pub mod login;

@@ -19,7 +19,7 @@ use shiplap_layer::{export, ingest};
 use shiplap_model::{DiffId, ImageId};
 use shiplap_run::mounts::{self, LayerSource, MemoryLayer, MountError, Mounted, Writable};
 use shiplap_run::namespaces::{has_single_id, in_user_namespace};
-use shiplap_store::{LayerRecord, Lease, ResolveError, Store, StoreError};
+use shiplap_store::{Lease, ResolveError, StagedFile, Store, StoreError};
 
 use crate::context::Context;
 use crate::inspect::GraphDriver;
@@ -90,10 +90,8 @@ pub enum SnapshotError {
         source: UnpackError,
     },
     /// What mends the view of layers can't be made.
-    #[error("make the layer that completes the view of {id}: {source}")]
+    #[error("make the layer that completes the view of others: {source}")]
     Corrections {
-        /// The image.
-        id: ImageId,
         /// Why.
         source: io::Error,
     },
@@ -121,6 +119,14 @@ pub enum SnapshotError {
     },
 }
 
+/// Layers, open: their merged tree and the tars that hold the content.
+pub struct OpenLayers {
+    /// The merged tree.
+    pub stack: Stack,
+    /// The tars, base first.
+    pub tars: Vec<File>,
+}
+
 /// The layers of an image, open: its merged tree and the tars that hold the content.
 pub struct OpenImage {
     /// Which.
@@ -142,14 +148,28 @@ pub fn open(context: &Context, name: &str) -> Result<OpenImage, SnapshotError> {
 }
 
 pub(crate) fn open_id(store: &Store, id: ImageId) -> Result<OpenImage, SnapshotError> {
+    let diff_ids = diff_ids(store, &id)?;
+    let OpenLayers { stack, tars } = open_layers(store, &diff_ids)?;
+    Ok(OpenImage { id, stack, tars })
+}
+
+fn diff_ids(store: &Store, id: &ImageId) -> Result<Vec<DiffId>, StoreError> {
+    let layers = store.image_layers(id)?;
+    Ok(layers.into_iter().map(|layer| layer.diff_id).collect())
+}
+
+/// Opens layers, base first, for reading in user space. There may be none.
+///
+/// # Errors
+/// [`SnapshotError`].
+pub fn open_layers(store: &Store, diff_ids: &[DiffId]) -> Result<OpenLayers, SnapshotError> {
     let mut layers: Vec<Arc<dyn Layer>> = Vec::new();
     let mut tars = Vec::new();
-    for layer in store.image_layers(&id)? {
-        layers.push(Arc::new(open_index(store, &layer.diff_id)?));
-        tars.push(store.open_tar(&layer.diff_id)?);
+    for diff_id in diff_ids {
+        layers.push(Arc::new(open_index(store, diff_id)?));
+        tars.push(store.open_tar(diff_id)?);
     }
-    Ok(OpenImage {
-        id,
+    Ok(OpenLayers {
         stack: Stack::new(layers)?,
         tars,
     })
@@ -187,11 +207,7 @@ pub(crate) fn mount_open(
     }
     let store = context.store()?;
     let lease = store.lease()?;
-    let backend = chosen_backend(context, &lease)?.0;
-    let mut sources = Vec::new();
-    for layer in store.image_layers(&image.id)? {
-        sources.push(layer_source(&lease, &layer, backend)?);
-    }
+    let sources = sources(context, &lease, &diff_ids(store, &image.id)?)?;
     let corrections = correct(&lease, image)?;
     let scratch = lease.directory()?;
     mounts::mount_stack(
@@ -203,6 +219,37 @@ pub(crate) fn mount_open(
         scratch.path(),
     )?;
     Ok(())
+}
+
+/// Where the kernel finds layers, each alone; unpacked now where they have to be.
+fn sources(
+    context: &Context,
+    lease: &Lease,
+    diff_ids: &[DiffId],
+) -> Result<Vec<LayerSource>, SnapshotError> {
+    let backend = chosen_backend(context, lease)?.0;
+    diff_ids
+        .iter()
+        .map(|diff_id| layer_source(lease, diff_id, backend))
+        .collect()
+}
+
+/// Where the kernel finds layers so that the overlay of them shows what their stack does: what mends
+/// it is written into `corrections`, an empty directory.
+pub(crate) fn whole_sources(
+    context: &Context,
+    lease: &Lease,
+    diff_ids: &[DiffId],
+    open: &OpenLayers,
+    corrections: &Path,
+) -> Result<Vec<LayerSource>, SnapshotError> {
+    let mut sources = sources(context, lease, diff_ids)?;
+    if let Some(written) = write_corrections(lease, &open.stack, &open.tars)? {
+        let root = open_root(corrections)?;
+        unpack_into(&written.index, written.tar.file(), &root, &written.diff_id)?;
+        sources.push(LayerSource::Tree(corrections.to_owned()));
+    }
+    Ok(sources)
 }
 
 /// Ends a mount made by [`mount`].
@@ -229,6 +276,14 @@ pub(crate) fn chosen_backend(
     if let Some(backend) = context.settings().layer_backend {
         return Ok((backend, "chosen by the settings".to_owned()));
     }
+    if let Some(known) = context.backend() {
+        return Ok(known.clone());
+    }
+    let found = find_backend(lease)?;
+    Ok(context.remember_backend(found).clone())
+}
+
+fn find_backend(lease: &Lease) -> Result<(Backend, String), SnapshotError> {
     match probe(lease) {
         Ok(()) => Ok((
             Backend::Erofs,
@@ -263,16 +318,16 @@ fn probe(lease: &Lease) -> Result<(), SnapshotError> {
 
 fn layer_source(
     lease: &Lease,
-    layer: &LayerRecord,
+    diff_id: &DiffId,
     backend: Backend,
 ) -> Result<LayerSource, SnapshotError> {
     let store = lease.store();
     match backend {
         Backend::Erofs => Ok(LayerSource::Index {
-            index: store.index_path(&layer.diff_id)?,
-            tars: vec![store.tar_path(&layer.diff_id)?],
+            index: store.index_path(diff_id)?,
+            tars: vec![store.tar_path(diff_id)?],
         }),
-        Backend::Tree => Ok(LayerSource::Tree(unpacked(lease, &layer.diff_id)?)),
+        Backend::Tree => Ok(LayerSource::Tree(unpacked(lease, diff_id)?)),
     }
 }
 
@@ -288,11 +343,7 @@ fn unpacked(lease: &Lease, diff_id: &DiffId) -> Result<PathBuf, SnapshotError> {
     }
     let index = open_index(store, diff_id)?;
     let staged = lease.directory()?;
-    let root = Root::open(staged.path()).map_err(|errno| SnapshotError::Io {
-        action: "open",
-        path: staged.path().to_owned(),
-        source: errno.into(),
-    })?;
+    let root = open_root(staged.path())?;
     unpack_into(&index, &store.open_tar(diff_id)?, &root, diff_id)?;
     // The store does not sync trees; half a tree must not survive a crash under its name.
     File::open(staged.path())
@@ -303,6 +354,14 @@ fn unpacked(lease: &Lease, diff_id: &DiffId) -> Result<PathBuf, SnapshotError> {
             source,
         })?;
     Ok(lease.commit_tree(staged, diff_id)?)
+}
+
+fn open_root(path: &Path) -> Result<Root, SnapshotError> {
+    Root::open(path).map_err(|errno| SnapshotError::Io {
+        action: "open",
+        path: path.to_owned(),
+        source: errno.into(),
+    })
 }
 
 fn unpack_into(
@@ -344,44 +403,53 @@ pub(crate) fn rights() -> Rights {
 
 /// What the layers, each mounted alone, would show wrongly, as one more layer on top.
 fn correct(lease: &Lease, image: &OpenImage) -> Result<Option<MemoryLayer>, SnapshotError> {
-    let corrections = image.stack.corrections()?;
+    let Some(written) = write_corrections(lease, &image.stack, &image.tars)? else {
+        return Ok(None);
+    };
+    let memory = MemoryLayer::new()?;
+    let root = Root::new(memory.directory()?);
+    unpack_into(&written.index, written.tar.file(), &root, &written.diff_id)?;
+    Ok(Some(memory))
+}
+
+/// The layer that mends others, written out.
+struct Corrections {
+    index: LayerIndex,
+    tar: StagedFile,
+    diff_id: DiffId,
+}
+
+fn write_corrections(
+    lease: &Lease,
+    stack: &Stack,
+    tars: &[File],
+) -> Result<Option<Corrections>, SnapshotError> {
+    let corrections = stack.corrections()?;
     if corrections.is_empty() {
         return Ok(None);
     }
-    let failed = |source| SnapshotError::Corrections {
-        id: image.id.clone(),
-        source,
-    };
+    let failed = |source| SnapshotError::Corrections { source };
+    let other = |error: Box<dyn std::error::Error + Send + Sync>| failed(io::Error::other(error));
     let (tar, index) = (lease.file()?, lease.file()?);
     let mut out = BufWriter::new(tar.file());
-    let tars: Vec<_> = image.tars.iter().collect();
+    let tars: Vec<_> = tars.iter().collect();
     let mut writer = Writer::new(&mut out);
-    export::write(
-        &image.stack,
-        &tars,
-        corrections.into_iter().map(Ok),
-        &mut writer,
-    )
-    .map_err(|error| failed(io::Error::other(error)))?;
-    writer
-        .finish()
-        .map_err(|error| failed(io::Error::other(error)))?;
+    let entries = corrections.into_iter().map(Ok);
+    export::write(stack, &tars, entries, &mut writer).map_err(|error| other(error.into()))?;
+    writer.finish().map_err(|error| other(error.into()))?;
     out.flush().map_err(failed)?;
-    let facts = ingest::reindex(tar.file(), index.file())
-        .map_err(|error| failed(io::Error::other(error)))?;
+    drop(out);
+    let facts = ingest::reindex(tar.file(), index.file()).map_err(|error| other(error.into()))?;
     let reopened = File::open(index.path()).map_err(failed)?;
-    let opened = LayerIndex::open(reopened).map_err(|source| SnapshotError::Index {
+    let index = LayerIndex::open(reopened).map_err(|source| SnapshotError::Index {
         diff_id: facts.diff_id.clone(),
         source,
     })?;
-    let memory = MemoryLayer::new()?;
-    unpack_into(
-        &opened,
-        tar.file(),
-        &Root::new(memory.directory()?),
-        &facts.diff_id,
-    )?;
-    Ok(Some(memory))
+    Ok(Some(Corrections {
+        index,
+        tar,
+        diff_id: facts.diff_id,
+    }))
 }
 
 /// What `inspect` says of where an image's layers are: Docker's overlay2 paths, of this store.

@@ -5,19 +5,45 @@
 //! Nothing of it is a container that anybody can name, and nothing is recorded but the layer. What
 //! is mounted for the command, its network's files and its secrets never get into the layer.
 
+mod agent;
 mod cancel;
+mod carry;
+mod changes;
+mod helper;
+mod mounts;
+mod places;
+mod prepare;
+mod program;
+mod request;
+mod serve;
 
 pub use cancel::Cancel;
+pub use changes::{Changes, empty_layer};
+pub use serve::serve;
+pub use shiplap_layer::diff::Times;
 pub use shiplap_run::log::Stream;
 
 use std::fmt;
+use std::io::{self, IsTerminal as _};
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 
+use rustix::pipe::{PipeFlags, pipe_with};
+use shiplap_layer::ingest::IngestError;
+use shiplap_layer::tar::WriteError;
 use shiplap_model::container::{NetworkMode, Ulimit};
 use shiplap_model::{DiffId, Platform};
-use shiplap_store::{LayerRecord, Lease, StoreError};
+use shiplap_run::runtime::RuntimeError;
+use shiplap_store::{Lease, StoreError};
 
+use crate::container::changes::{OpenTree, TreeError};
+use crate::container::network::NetworkError;
 use crate::context::Context;
+use crate::snapshot::{self, SnapshotError};
+
+use carry::{End, Outlets, carry};
+use helper::Helper;
+use request::Streams;
 
 /// What runs, and in what.
 #[derive(Debug, Clone)]
@@ -26,7 +52,7 @@ pub struct Step {
     pub layers: Vec<DiffId>,
     /// Program and arguments, a shell before them if there is to be one.
     pub args: Vec<String>,
-    /// `NAME=value`: all there is, but for `HOME` and `HOSTNAME`, which are added where missing.
+    /// `NAME=value`: all there is, but for `HOME`, which is added where it is missing.
     pub env: Vec<String>,
     /// Who runs it, as in an image's config; looked up in the root.
     pub user: String,
@@ -135,16 +161,77 @@ pub enum StepError {
     /// The store's failure.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Its layers can't be opened or found.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// Its network can't be made.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// No OCI runtime works.
+    #[error(
+        "run {program}: {source}; install the package crun or runc, or name one in the settings"
+    )]
+    Runtime {
+        /// What was to run.
+        program: String,
+        /// Which were tried.
+        source: RuntimeError,
+    },
+    /// A directory for it can't be made.
+    #[error("make {}: {source}", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The process that runs it can't be started or talked to.
+    #[error("start the process that runs a step: {source}")]
+    Start {
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The process that ran it was killed, or failed without a word.
+    #[error("run a step: the process that runs it ended early: {reason}")]
+    Lost {
+        /// Its last words, or how it ended.
+        reason: String,
+    },
     /// The runtime could not start the command, or something for it can't be had.
-    #[error("{reason}")]
+    #[error("run {program}: {reason}")]
     Refused {
+        /// What was to run.
+        program: String,
         /// 127 where the program is not found, 126 where it can't be executed, else 125.
         code: u8,
         /// Why.
         reason: String,
     },
+    /// The program is made for other processors than this machine's.
+    #[error(
+        "run {program}: exec format error: it is made for linux/{architecture}, and this machine, \
+         {host}, can't run that; install the packages qemu-user-static and binfmt-support, or build \
+         for {host}"
+    )]
+    Foreign {
+        /// What was to run.
+        program: String,
+        /// What it is made for.
+        architecture: &'static str,
+        /// What this machine is.
+        host: Platform,
+    },
+    /// What it changed can't be read.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// Its layer can't be written.
+    #[error("write the layer of a step: {0}")]
+    Write(#[source] WriteError),
+    /// What was written is no layer.
+    #[error("write the layer of a step: {0}")]
+    Layer(#[source] IngestError),
     /// The caller wanted it no longer.
-    #[error("run: canceled")]
+    #[error("run a step: canceled")]
     Cancelled,
 }
 
@@ -155,6 +242,7 @@ impl StepError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Refused { code, .. } => *code,
+            Self::Foreign { .. } => 126,
             _ => 125,
         }
     }
@@ -171,46 +259,6 @@ pub struct Finished {
     pub warnings: Vec<String>,
 }
 
-/// What a command changed; thrown away unless it is made a layer.
-#[derive(Debug)]
-pub struct Changes(());
-
-/// When files of a layer were changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Times {
-    /// When they were.
-    #[default]
-    Kept,
-    /// Then, but at most so many seconds after 1970.
-    AtMost(i64),
-}
-
-impl Changes {
-    /// Makes a layer of them, held by `lease`; `None` if nothing changed.
-    ///
-    /// # Errors
-    /// [`StepError`]; then nothing of it is in the store.
-    pub fn into_layer(
-        self,
-        context: &Context,
-        lease: &Lease,
-        times: Times,
-    ) -> Result<Option<LayerRecord>, StepError> {
-        let _ = (context, lease, times);
-        Ok(None)
-    }
-}
-
-/// The layer without an entry, held by `lease`: what a step that changed nothing leaves in an image
-/// that has one layer a step.
-///
-/// # Errors
-/// [`StepError`].
-pub fn empty_layer(lease: &Lease) -> Result<LayerRecord, StepError> {
-    let _ = lease;
-    Err(StepError::Cancelled)
-}
-
 /// Runs a command to its end, in files of `lease`. `output` is given what it says, from several
 /// threads. What `cancel` ends is killed.
 ///
@@ -223,8 +271,30 @@ pub fn run(
     output: &(dyn Fn(Stream, &[u8]) + Sync),
     cancel: &Cancel,
 ) -> Result<Finished, StepError> {
-    let _ = (context, lease, step, output, cancel);
-    Err(StepError::Cancelled)
+    let directory = lease.directory()?;
+    let ready = prepare::ready(context, lease, step, directory.path(), Streams::Output)?;
+    let pipe = || {
+        pipe_with(PipeFlags::CLOEXEC).map_err(|errno| StepError::Start {
+            source: errno.into(),
+        })
+    };
+    let ((out, out_inside), (errors, errors_inside)) = (pipe()?, pipe()?);
+    let inside = [out_inside.as_fd(), errors_inside.as_fd()];
+    let mut helper = Helper::start(context, &ready.request, &inside)?;
+    drop((out_inside, errors_inside));
+    let end = carry(&mut helper, Outlets([out, errors]), output, cancel)?;
+    let changes = Changes {
+        helper: Some(helper),
+        tree: OpenTree::new(ready.layers, &ready.request.upper, snapshot::marks())?,
+        targets: ready.targets,
+        directory,
+    };
+    let exit_code = code_of(context, step, end, &changes)?;
+    Ok(Finished {
+        exit_code: i32::from(exit_code),
+        changes,
+        warnings: ready.warnings,
+    })
 }
 
 /// Runs a command with this process's own terminal, or standard streams, over what `changes` left:
@@ -236,8 +306,55 @@ pub fn shell(
     context: &Context,
     lease: &Lease,
     step: &Step,
-    changes: &Changes,
+    changes: &mut Changes,
 ) -> Result<i32, StepError> {
-    let _ = (context, lease, step, changes);
-    Err(StepError::Cancelled)
+    // Two overlays on one upper directory would disturb each other.
+    changes.helper = None;
+    let directory = lease.directory()?;
+    let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    let streams = match is_terminal {
+        true => Streams::Terminal,
+        false => Streams::All,
+    };
+    let mut request = prepare::ready(context, lease, step, directory.path(), streams)?.request;
+    request.upper = changes.upper();
+    request.work = changes.work();
+    let (input, out, errors) = (io::stdin(), io::stdout(), io::stderr());
+    let streams = [input.as_fd(), out.as_fd(), errors.as_fd()];
+    let mut helper = Helper::start(context, &request, &streams)?;
+    let never = Cancel::new().map_err(|source| StepError::Start { source })?;
+    let end = carry::end(helper.next(&never)?, false)?;
+    code_of(context, step, end, changes).map(i32::from)
+}
+
+/// The exit status of a command that ran; why it didn't, as well as that can be told.
+fn code_of(context: &Context, step: &Step, end: End, changes: &Changes) -> Result<u8, StepError> {
+    let is_format_error = match &end {
+        End::Exited {
+            code,
+            has_format_error,
+        } => *code != 0 && *has_format_error,
+        End::Refused { reason, .. } => reason.to_ascii_lowercase().contains("exec format error"),
+    };
+    if is_format_error && let Some(architecture) = program::foreign(&changes.tree, step) {
+        return Err(StepError::Foreign {
+            program: step.program(),
+            architecture,
+            host: context.settings().platform.clone(),
+        });
+    }
+    match end {
+        End::Exited { code, .. } => Ok(code),
+        End::Refused { code, reason } => Err(StepError::Refused {
+            program: step.program(),
+            code,
+            reason,
+        }),
+    }
+}
+
+impl Step {
+    fn program(&self) -> String {
+        self.args.first().cloned().unwrap_or_default()
+    }
 }

@@ -2,7 +2,7 @@
 //! limits can't be kept.
 //!
 //! Nothing is made or written here; the OCI runtime does that, without systemd (its `cgroupfs`
-//! way). Version 1, hybrid (version 1 with an empty version 2 beside it) and 2 are told apart by
+//! way). Only what an ended container left is removed. Version 1, hybrid (version 1 with an empty version 2 beside it) and 2 are told apart by
 //! the list of mounts. Where no control group may be made, as for a user to whom none is
 //! delegated, a container has none of its own and [`Cgroups::warnings`] says what that costs.
 
@@ -56,6 +56,43 @@ pub struct Cgroup {
     pub path: Option<String>,
     /// What the kernel offers.
     pub offer: Cgroups,
+}
+
+impl Cgroup {
+    /// Removes it, whose processes have ended, from every hierarchy. What the kernel doesn't let go
+    /// yet stays, empty.
+    pub fn remove(&self) {
+        let Some(path) = &self.path else { return };
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        for mount in hierarchies(&mounts) {
+            remove_group(&Path::new(mount).join(path.trim_start_matches('/')));
+        }
+    }
+}
+
+/// Where hierarchies of any version are mounted.
+fn hierarchies(mounts: &str) -> impl Iterator<Item = &str> {
+    mounts.lines().filter_map(|line| {
+        let mut fields = line.split(' ').skip(1);
+        let (path, kind) = (fields.next()?, fields.next()?);
+        let is_ours = path.starts_with("/sys/fs/cgroup");
+        (is_ours && matches!(kind, "cgroup" | "cgroup2")).then_some(path)
+    })
+}
+
+/// Removes a group after those below it; its files go with it.
+fn remove_group(directory: &Path) {
+    for entry in fs::read_dir(directory)
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok)
+    {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_group(&entry.path());
+        }
+    }
+    // One that stays is empty, and of no harm.
+    drop(fs::remove_dir(directory));
 }
 
 /// A limit that needs a control group.

@@ -10,6 +10,7 @@ pub mod attach;
 pub mod capabilities;
 pub mod cgroups;
 pub mod console;
+pub mod handover;
 pub mod log;
 pub mod mounts;
 pub mod namespaces;

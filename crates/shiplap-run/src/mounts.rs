@@ -5,6 +5,8 @@
 //! alive, so one `umount` ends all. Kernels whose overlayfs can't take detached layers
 //! (before 6.13) get the layers attached in a private temporary directory for the moment of the
 //! mount.
+//!
+//! Beside them: a single file or directory by its handle, and memory for what must not reach a disk.
 
 use std::fs;
 use std::io;
@@ -14,12 +16,14 @@ use std::path::{Path, PathBuf};
 use rustix::fs::CWD;
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags, fsconfig_create,
-    fsconfig_set_fd, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount, unmount,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
+    fsconfig_create, fsconfig_set_fd, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen,
+    move_mount, open_tree, unmount,
 };
+use serde::{Deserialize, Serialize};
 
 /// Where the kernel finds one layer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LayerSource {
     /// A layer index and the tars that hold its file data, in the order of the index's devices.
     Index {
@@ -233,6 +237,51 @@ pub fn unmount_stack(target: &Path) -> Result<(), MountError> {
 pub fn detach(target: &Path) {
     // Not mounted is as good as unmounted here.
     let _ = unmount(target, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
+}
+
+/// Shows a file or directory that is open, without what is mounted below it, at `target` too: an
+/// existing entry of the same kind. Within a user namespace nothing of the host's may be mounted
+/// below it, as that would uncover what it hides.
+///
+/// # Errors
+/// [`MountError::Attach`].
+pub fn bind(handle: BorrowedFd<'_>, target: &Path) -> Result<(), MountError> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    open_tree(handle, "", flags)
+        .and_then(|tree| attach(tree.as_fd(), target))
+        .map_err(|errno| MountError::Attach {
+            path: target.to_owned(),
+            source: errno.into(),
+        })
+}
+
+/// Mounts memory at the directory `target`, for nobody but root, that is never swapped out where the
+/// kernel can promise that (Linux 6.4).
+///
+/// # Errors
+/// [`MountError::Attach`].
+pub fn mount_memory(target: &Path) -> Result<(), MountError> {
+    let open = |stays: bool| {
+        let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        fsconfig_set_string(context.as_fd(), "source", "tmpfs")?;
+        fsconfig_set_string(context.as_fd(), "mode", "0700")?;
+        if stays {
+            fsconfig_set_flag(context.as_fd(), "noswap")?;
+        }
+        finish(
+            context.as_fd(),
+            MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOSUID,
+        )
+    };
+    open(true)
+        .or_else(|_| open(false))
+        .and_then(|memory| attach(memory.as_fd(), target))
+        .map_err(|errno| MountError::Attach {
+            path: target.to_owned(),
+            source: errno.into(),
+        })
 }
 
 /// All images mounted in this mount namespace.

@@ -10,9 +10,11 @@ mod ranges;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
 
-use rustix::mount::{MountPropagationFlags, mount_change};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
 use crate::sys;
@@ -24,6 +26,18 @@ pub enum NamespaceError {
     /// A mount namespace.
     #[error("make a mount namespace: {source}")]
     Mounts {
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The view of processes that belongs to a namespace of them.
+    #[error("mount /proc for a PID namespace: {source}")]
+    Proc {
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A network namespace.
+    #[error("make a network namespace: {source}")]
+    Network {
         /// What the kernel said.
         source: io::Error,
     },
@@ -71,6 +85,81 @@ pub fn private_mounts() -> Result<(), NamespaceError> {
         MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC,
     )
     .map_err(failed)
+}
+
+/// Starts a program as process 1 of a PID namespace: whatever ends it, the kernel ends all that it
+/// started, and nothing of that is left to anybody.
+///
+/// # Errors
+/// What the system says.
+pub fn spawn_first(command: &mut Command) -> io::Result<Child> {
+    // What a thread starts after this is in the namespace, so it is a thread that starts one thing.
+    let start = || {
+        sys::unshare(UnshareFlags::NEWPID)?;
+        command.spawn()
+    };
+    thread::scope(|scope| {
+        let starter = scope.spawn(start);
+        starter
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// Shows the processes of this process's own PID namespace in `/proc`. To be called after
+/// [`private_mounts`].
+///
+/// # Errors
+/// [`NamespaceError::Proc`].
+pub fn own_proc() -> Result<(), NamespaceError> {
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    mount("proc", "/proc", "proc", flags, None).map_err(|errno| NamespaceError::Proc {
+        source: errno.into(),
+    })
+}
+
+/// A network namespace that nobody lives in yet but a thread of this process, for as long as this
+/// value is there.
+#[derive(Debug)]
+pub struct EmptyNetwork {
+    place: PathBuf,
+    /// Dropped, it lets the thread end.
+    _stop: mpsc::Sender<()>,
+}
+
+impl EmptyNetwork {
+    /// Makes one, with nothing in it but a loopback that is down.
+    ///
+    /// # Errors
+    /// [`NamespaceError::Network`].
+    pub fn new() -> Result<Self, NamespaceError> {
+        let failed = |source| NamespaceError::Network { source };
+        let (tell, told) = mpsc::channel();
+        let (stop, stopped) = mpsc::channel::<()>();
+        let live = move || {
+            let made = sys::unshare(UnshareFlags::NEWNET).map(|()| rustix::thread::gettid());
+            // Whoever asked waits for it.
+            let _ = tell.send(made);
+            // Nothing is ever sent; it ends when the other side does.
+            let _ = stopped.recv();
+        };
+        thread::Builder::new().spawn(live).map_err(failed)?;
+        let thread = told
+            .recv()
+            .map_err(|_| failed(io::ErrorKind::UnexpectedEof.into()))?
+            .map_err(|errno| failed(errno.into()))?;
+        let process = std::process::id();
+        Ok(Self {
+            place: format!("/proc/{process}/task/{}", thread.as_raw_nonzero()).into(),
+            _stop: stop,
+        })
+    }
+
+    /// The directory of the thread in `/proc`.
+    #[must_use]
+    pub fn place(&self) -> &Path {
+        &self.place
+    }
 }
 
 /// Whether this process lives in a user namespace that is not the machine's first.

@@ -271,6 +271,17 @@ impl Runtime {
         command
     }
 
+    /// Makes and starts a container, is there as long as its program, hands signals on and ends with
+    /// its exit code. A terminal that the bundle asks for is joined to that of the command. The number
+    /// of process 1 is in `pid_file`.
+    #[must_use]
+    pub fn run_attached(&self, root: &Path, id: &str, bundle: &Path, pid_file: &Path) -> Command {
+        let mut command = self.command(root, "run");
+        into_bundle(&mut command, bundle, pid_file, None);
+        command.arg(id);
+        command
+    }
+
     /// Makes a container, up to before its program runs; the rest as [`Self::run_detached`].
     #[must_use]
     pub fn create(

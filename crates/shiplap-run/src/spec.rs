@@ -325,7 +325,7 @@ fn namespaces(bundle: &Bundle) -> Result<Vec<oci::Namespace<'_>>, SpecError> {
 /// domain name, which not every runtime takes by its own field.
 fn sysctls(bundle: &Bundle) -> BTreeMap<&str, &str> {
     let mut sysctls = BTreeMap::new();
-    if bundle.network == Network::Own {
+    if bundle.network != Network::Host {
         sysctls.insert("net.ipv4.ping_group_range", "0 0");
     }
     if let Some(domainname) = &bundle.domainname {

@@ -27,6 +27,16 @@ pub enum Owner {
     Root,
 }
 
+/// When the entries of a tar were changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Times {
+    /// When the files were.
+    #[default]
+    Kept,
+    /// Then, but at most so many seconds after 1970.
+    AtMost(i64),
+}
+
 /// Writes `changes`, in their order, with the files as they are in `root` now. A file that came before
 /// under another name becomes a hard link to it; one that is gone is left out, and so is one whose
 /// name begins with `.wh.`, which no layer can hold.
@@ -36,9 +46,11 @@ pub enum Owner {
 pub fn write<W: Write>(
     changes: &[Change],
     root: &Root,
+    times: Times,
     out: &mut Writer<W>,
 ) -> Result<(), DiffError> {
     let mut entries = Entries::new(out, Owner::Kept);
+    entries.times = times;
     let mut parent: Option<(&[u8], Option<OwnedFd>)> = None;
     for change in changes {
         let path = change.path.as_slice();
@@ -140,6 +152,7 @@ impl Open {
 struct Entries<'a, W> {
     out: &'a mut Writer<W>,
     owner: Owner,
+    times: Times,
     /// Of files with several names: what the tar called the first.
     first_names: HashMap<(u64, u64), Vec<u8>>,
 }
@@ -149,6 +162,7 @@ impl<'a, W: Write> Entries<'a, W> {
         Self {
             out,
             owner,
+            times: Times::Kept,
             first_names: HashMap::new(),
         }
     }
@@ -216,12 +230,19 @@ impl<'a, W: Write> Entries<'a, W> {
             Owner::Kept => (stat.st_uid, stat.st_gid),
             Owner::Root => (0, 0),
         };
+        let mut mtime = (
+            stat.st_mtime,
+            u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
+        );
+        if let Times::AtMost(secs) = self.times {
+            mtime = mtime.min((secs, 0));
+        }
         Ok(Metadata {
             mode: (stat.st_mode & 0o7777) as u16,
             uid,
             gid,
-            mtime_secs: stat.st_mtime,
-            mtime_nanos: u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
+            mtime_secs: mtime.0,
+            mtime_nanos: mtime.1,
             xattrs: portable_xattrs(handle)?,
         })
     }

@@ -9,7 +9,7 @@ use std::process::Command;
 use rustix::fs::{CWD, FileType, Mode, XattrFlags};
 use serde_json::Value;
 
-use super::{Change, DiffError, directories, upper, write};
+use super::{Change, ChangeKind, DiffError, Times, directories, upper, write};
 use crate::root::Root;
 use crate::stack::tests::{TestLayer, TestStack};
 use crate::tar::Writer;
@@ -26,7 +26,7 @@ fn table() -> Vec<Value> {
 
 fn layer_of(changes: &[Change], root: &Root) -> Vec<u8> {
     let mut tar = Writer::new(Vec::new());
-    write(changes, root, &mut tar).unwrap();
+    write(changes, root, Times::Kept, &mut tar).unwrap();
     tar.finish().unwrap()
 }
 
@@ -320,4 +320,42 @@ fn upper_directories_tell_what_changed() {
     // An ordinary attribute, if the overlay goes by the other names.
     let changes = upper(&upper_root, Marks::Trusted, &merged.stack).unwrap();
     assert!(changes.iter().all(|change| !change.opaque));
+}
+
+#[test]
+fn times_later_than_wanted_are_cut() {
+    let temp = tempfile::tempdir().unwrap();
+    let times = [
+        ("old", 5, 7),
+        ("edge", 9, 0),
+        ("late", 9, 1),
+        ("new", 77, 3),
+    ];
+    let mut changes = Vec::new();
+    for (name, tv_sec, tv_nsec) in times {
+        let file = fs::File::create(temp.path().join(name)).unwrap();
+        let time = rustix::fs::Timespec { tv_sec, tv_nsec };
+        let both = rustix::fs::Timestamps {
+            last_access: time,
+            last_modification: time,
+        };
+        rustix::fs::futimens(&file, &both).unwrap();
+        changes.push(Change {
+            path: name.into(),
+            kind: ChangeKind::Added,
+            opaque: false,
+        });
+    }
+    let root = Root::open(temp.path()).unwrap();
+    let read = |times| {
+        let mut tar = Writer::new(Vec::new());
+        write(&changes, &root, times, &mut tar).unwrap();
+        let stack = TestStack::new(vec![TestLayer::of_tar(&tar.finish().unwrap())]);
+        ["old", "edge", "late", "new"].map(|name| {
+            let facts = stack.stack.resolve(name.as_bytes(), false).unwrap().facts;
+            (facts.mtime_secs, facts.mtime_nanos)
+        })
+    };
+    assert_eq!(read(Times::Kept), [(5, 7), (9, 0), (9, 1), (77, 3)]);
+    assert_eq!(read(Times::AtMost(9)), [(5, 7), (9, 0), (9, 0), (9, 0)]);
 }

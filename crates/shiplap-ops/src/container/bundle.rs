@@ -118,11 +118,14 @@ pub enum BundleError {
 }
 
 /// Everything is in place for the runtime.
-pub(super) struct Prepared {
-    runtime: Runtime,
-    runtime_root: PathBuf,
-    id: String,
-    directory: PathBuf,
+pub(crate) struct Prepared {
+    pub(crate) runtime: Runtime,
+    /// Where it keeps what it knows.
+    pub(crate) runtime_root: PathBuf,
+    /// What it calls the container.
+    pub(crate) id: String,
+    /// The bundle.
+    pub(crate) directory: PathBuf,
 }
 
 /// The runtime of a container.
@@ -142,7 +145,7 @@ pub(super) fn runtime_root(context: &Context) -> Result<PathBuf, StoreError> {
 }
 
 /// What a runtime said, without its ornaments.
-pub(super) fn runtime_words(words: &str) -> String {
+pub(crate) fn runtime_words(words: &str) -> String {
     let last = words
         .lines()
         .map(str::trim)
@@ -187,9 +190,11 @@ pub(super) fn prepare(context: &Context, container: &Container) -> Result<Prepar
     let mut mounts = asked_mounts(context, facts)?;
     mounts.extend(network::files(container)?);
     let mut env = environment(facts, &user);
-    trust_host(context, facts, &mut env, &mut mounts)?;
+    if facts.options.storage.host_certs || context.settings().containers.host_certs {
+        trust_host(context, &mut env, &mut mounts)?;
+    }
     let args = arguments(context, facts, &mut mounts)?;
-    let cwd = working_directory(&root, facts);
+    let cwd = working_directory(&root, &facts.config.working_dir);
     let bundle = Bundle {
         root: rootfs,
         read_only_root: facts.options.storage.read_only,
@@ -231,17 +236,13 @@ pub(super) fn prepare(context: &Context, container: &Container) -> Result<Prepar
     })
 }
 
-/// Gives the container the host's certificates and proxies, if that is wanted.
-fn trust_host(
+/// Gives a container the host's certificates and proxies.
+pub(crate) fn trust_host(
     context: &Context,
-    facts: &Facts,
     env: &mut Vec<String>,
     mounts: &mut Vec<BundleMount>,
 ) -> Result<(), BundleError> {
     let settings = &context.settings().containers;
-    if !facts.options.storage.host_certs && !settings.host_certs {
-        return Ok(());
-    }
     mounts.push(bind(certificates(context)?, CERTIFICATES, true));
     let certificates = CERTIFICATE_VARIABLES.map(|name| (name.to_owned(), CERTIFICATES.to_owned()));
     for (name, value) in certificates.into_iter().chain(settings.proxies.clone()) {
@@ -282,7 +283,7 @@ pub(super) fn security(facts: &Facts) -> shiplap_model::container::SecurityOptio
 
 impl Prepared {
     /// The call that starts the container and returns.
-    pub(super) fn run_command(&self, console: Option<&Path>) -> Command {
+    pub(crate) fn run_command(&self, console: Option<&Path>) -> Command {
         self.runtime.run_detached(
             &self.runtime_root,
             &self.id,
@@ -293,7 +294,7 @@ impl Prepared {
     }
 
     /// The call that makes the container up to before its program runs.
-    pub(super) fn create_command(&self, console: Option<&Path>) -> Command {
+    pub(crate) fn create_command(&self, console: Option<&Path>) -> Command {
         self.runtime.create(
             &self.runtime_root,
             &self.id,
@@ -304,12 +305,12 @@ impl Prepared {
     }
 
     /// The call that has the program run of a container that was only made.
-    pub(super) fn start_command(&self) -> Command {
+    pub(crate) fn start_command(&self) -> Command {
         self.runtime.start(&self.runtime_root, &self.id)
     }
 
     /// Process 1 of the container, once it was made.
-    pub(super) fn pid(&self) -> Result<Pid, ContainerError> {
+    pub(crate) fn pid(&self) -> Result<Pid, ContainerError> {
         let path = self.directory.join("pid");
         let text = fs::read_to_string(&path).map_err(ContainerError::file("read", &path))?;
         let invalid = || io::Error::from(io::ErrorKind::InvalidData);
@@ -355,7 +356,7 @@ pub(super) fn user(root: &Root, facts: &Facts) -> Result<ExecUser, BundleError> 
 }
 
 /// A user and more groups, by the container's own lists.
-pub(super) fn find_user(
+pub(crate) fn find_user(
     root: &Root,
     user: &str,
     groups: &[String],
@@ -420,8 +421,8 @@ fn environment(facts: &Facts, user: &ExecUser) -> Vec<String> {
 }
 
 /// An absolute path that is there; made, as Docker does, if it isn't.
-fn working_directory(root: &Root, facts: &Facts) -> String {
-    let wanted = facts.config.working_dir.trim_start_matches('/');
+pub(crate) fn working_directory(root: &Root, wanted: &str) -> String {
+    let wanted = wanted.trim_start_matches('/');
     if !wanted.is_empty() {
         // What can't be made now, the runtime refuses with the reason.
         drop(root.make_dirs(wanted.as_bytes()));
@@ -459,6 +460,7 @@ fn asked_mounts(context: &Context, facts: &Facts) -> Result<Vec<BundleMount>, Bu
                 let source = BundleMountSource::Tmpfs {
                     size_bytes: *size_bytes,
                     mode: *mode,
+                    copies_up: true,
                 };
                 (source, options.clone())
             }
@@ -479,7 +481,7 @@ fn asked_mounts(context: &Context, facts: &Facts) -> Result<Vec<BundleMount>, Bu
 }
 
 /// A bind mount of a path of the host.
-pub(super) fn bind(path: PathBuf, target: &str, read_only: bool) -> BundleMount {
+pub(crate) fn bind(path: PathBuf, target: &str, read_only: bool) -> BundleMount {
     BundleMount {
         source: BundleMountSource::Bind {
             path,

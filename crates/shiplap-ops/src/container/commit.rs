@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use rustix::io::Errno;
-use shiplap_layer::diff::{self, Change, DiffError, Owner};
+use shiplap_layer::diff::{self, Change, DiffError, Owner, Times};
 use shiplap_layer::export::{self, ExportError};
-use shiplap_layer::ingest::{self, IngestError, MadeError};
+use shiplap_layer::ingest::IngestError;
 use shiplap_layer::root::Root;
 use shiplap_layer::stack::{Found, StackError, Type};
 use shiplap_layer::tar::{WriteError, Writer};
@@ -23,6 +23,7 @@ use shiplap_store::{ImageError, LayerRecord, Lease, NewImage, StoreError};
 
 use super::changes::{ContainerTree, OpenTree, TreeError};
 use crate::context::Context;
+use crate::layer;
 use crate::transport::TransportError;
 use crate::transport::docker_archive::fetched;
 
@@ -202,15 +203,15 @@ fn make_layer(
     if changes.is_empty() && volumes.is_empty() && !options.squash {
         return Ok(None);
     }
-    let (tar, index) = (lease.file()?, lease.file()?);
-    let make = |out: &mut dyn Write| {
+    let make = |out: &mut dyn Write| -> Result<(), CommitError> {
         let mut writer = Writer::new(out);
         if options.squash {
             write_merged(tree, &changes, &volumes, &mut writer)?;
         } else {
             let is_outside = |change: &Change| !volumes.iter().any(|v| v.holds(&change.path));
             let changes: Vec<_> = changes.into_iter().filter(is_outside).collect();
-            diff::write(&changes, &tree.upper, &mut writer).map_err(TreeError::from)?;
+            diff::write(&changes, &tree.upper, Times::Kept, &mut writer)
+                .map_err(TreeError::from)?;
         }
         for volume in &volumes {
             volume.write(tree, options.squash, &mut writer)?;
@@ -218,19 +219,7 @@ fn make_layer(
         writer.finish()?;
         Ok(())
     };
-    let facts =
-        ingest::ingest_made(make, tar.file(), index.file()).map_err(|error| match error {
-            MadeError::Make(error) => error,
-            MadeError::Ingest(error) => CommitError::Layer(error),
-        })?;
-    let record = LayerRecord {
-        diff_id: facts.diff_id,
-        tar_bytes: facts.tar_bytes,
-        content_bytes: facts.content_bytes,
-        entries: facts.entries,
-    };
-    lease.commit_layer(tar, index, &record)?;
-    Ok(Some(record))
+    layer::put(lease, make, CommitError::Layer).map(Some)
 }
 
 /// Writes all the container sees, but for stubs of mounts and the places of volumes.

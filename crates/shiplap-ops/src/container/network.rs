@@ -21,7 +21,7 @@ use super::bundle::bind;
 use super::{Container, ContainerError, State, read_json, write_json};
 use crate::context::Context;
 
-pub(super) use pasta::Uplink;
+pub(crate) use pasta::Uplink;
 
 /// Why a container's network can't be made.
 #[derive(Debug, thiserror::Error)]
@@ -122,8 +122,32 @@ fn low(source: &io::Error) -> &'static str {
     }
 }
 
+/// Whose network it is: a container's, or a step's of a build.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Owner<'a> {
+    /// Where its files go.
+    pub(crate) directory: &'a Path,
+    /// Which network it has.
+    pub(crate) mode: NetworkMode,
+    /// What it is called, and finds itself by; `None`: as the host.
+    pub(crate) hostname: Option<&'a str>,
+    /// What is wanted of it.
+    pub(crate) options: &'a NetworkOptions,
+}
+
+/// That of a container.
+fn owner(container: &Container) -> Owner<'_> {
+    let facts = &container.facts;
+    Owner {
+        directory: &container.directory,
+        mode: facts.network,
+        hostname: (facts.network != NetworkMode::Host).then_some(&*facts.hostname),
+        options: &facts.options.network,
+    }
+}
+
 /// Files that are mounted into every container, and where.
-pub(super) const MOUNTED_FILES: [(&str, &str); 3] = [
+pub(crate) const MOUNTED_FILES: [(&str, &str); 3] = [
     ("hosts", "/etc/hosts"),
     ("hostname", "/etc/hostname"),
     ("resolv.conf", "/etc/resolv.conf"),
@@ -136,7 +160,7 @@ const PORTS: &str = "ports.json";
 ///
 /// # Errors
 /// [`NetworkError`] if a private one is asked for and can't be had.
-pub(super) fn decide(
+pub(crate) fn decide(
     context: &Context,
     options: &NetworkOptions,
     warnings: &mut Vec<String>,
@@ -189,7 +213,7 @@ fn program(context: &Context) -> Result<PathBuf, NetworkError> {
 }
 
 /// A private network, decided before anything of the container is made.
-pub(super) struct Plan {
+pub(crate) struct Plan {
     call: pasta::Call,
     held: publish::Held,
     /// The user named no network, and no port leads in.
@@ -206,21 +230,40 @@ pub(super) fn plan(context: &Context, container: &Container) -> Result<Option<Pl
     if facts.network != NetworkMode::Private {
         return Ok(None);
     }
-    let program = program(context)?;
-    let options = &facts.options.network;
-    let wanted = publish::wanted(options, &facts.config.exposed_ports)?;
+    let wanted = publish::wanted(&facts.options.network, &facts.config.exposed_ports)?;
     let (ports, held) = publish::choose(&wanted)?;
     write_json(&container.path(PORTS), &ports)?;
-    Ok(Some(Plan {
+    plan_with(context, owner(container), ports, held).map(Some)
+}
+
+/// The same for a step, into which no port leads.
+pub(crate) fn plan_of_step(
+    context: &Context,
+    owner: Owner<'_>,
+) -> Result<Option<Plan>, NetworkError> {
+    if owner.mode != NetworkMode::Private {
+        return Ok(None);
+    }
+    plan_with(context, owner, Vec::new(), publish::Held::default()).map(Some)
+}
+
+fn plan_with(
+    context: &Context,
+    owner: Owner<'_>,
+    ports: Vec<PortMapping>,
+    held: publish::Held,
+) -> Result<Plan, NetworkError> {
+    let options = owner.options;
+    Ok(Plan {
         is_dispensable: options.mode.is_none() && ports.is_empty(),
         call: pasta::Call {
-            program,
+            program: program(context)?,
             ports,
             maps_host: names_host(options),
             forwards_names: options.dns.is_empty() && resolver(&host_resolv_conf()).1,
         },
         held,
-    }))
+    })
 }
 
 /// Whether the user wants the container to reach the host.
@@ -238,17 +281,27 @@ impl Plan {
     /// Gives the network namespace of a process its way out. `None`: there is none, as the host
     /// has none either.
     pub(super) fn attach(
-        mut self,
+        self,
         container: &Container,
         pid: Pid,
+    ) -> Result<Option<Uplink>, NetworkError> {
+        let process = format!("/proc/{}", pid.as_raw_nonzero());
+        self.attach_to(owner(container), process.as_ref())
+    }
+
+    /// The same for whoever owns the network, and any process or thread in it, by its directory in
+    /// `/proc`.
+    pub(crate) fn attach_to(
+        mut self,
+        owner: Owner<'_>,
+        process: &Path,
     ) -> Result<Option<Uplink>, NetworkError> {
         // Only a process with all rights of the container's may look at its namespaces by way of
         // it; pasta has less.
         let failed = |source| NetworkError::Namespace { source };
-        let namespace = container.path("netns");
+        let namespace = owner.directory.join("netns");
         File::create(&namespace).map_err(failed)?;
-        let of_process = format!("/proc/{}/ns/net", pid.as_raw_nonzero());
-        mount_bind(of_process, &namespace).map_err(|errno| failed(errno.into()))?;
+        mount_bind(process.join("ns/net"), &namespace).map_err(|errno| failed(errno.into()))?;
         self.held.release();
         let attached = self.call.attach(&namespace);
         // It has it open.
@@ -261,7 +314,7 @@ impl Plan {
             }
             attached => {
                 let uplink = attached?;
-                follow_gateway(container, pid)?;
+                follow_gateway(owner, process)?;
                 Ok(Some(uplink))
             }
         }
@@ -270,14 +323,14 @@ impl Plan {
 
 /// Rewrites what the container reads of the network where pasta chose other addresses than it was
 /// told, as it does where the host has no network.
-fn follow_gateway(container: &Container, pid: Pid) -> Result<(), NetworkError> {
-    let routes = fs::read_to_string(format!("/proc/{}/net/route", pid.as_raw_nonzero()));
+fn follow_gateway(owner: Owner<'_>, process: &Path) -> Result<(), NetworkError> {
+    let routes = fs::read_to_string(process.join("net/route"));
     let found = routes.unwrap_or_default().lines().find_map(gateway);
     match found {
         Some(gateway) if gateway != pasta::GATEWAY => {
-            let text = hosts(container, &gateway, LOOPBACK_NAME);
+            let text = hosts(owner, &gateway, LOOPBACK_NAME);
             let path = "hosts";
-            fs::write(container.path(path), text)
+            fs::write(owner.directory.join(path), text)
                 .map_err(|source| NetworkError::File { path, source })
         }
         _ => Ok(()),
@@ -331,6 +384,7 @@ pub(super) fn ports_in(
 /// Writes the files of a container's network; how they are mounted.
 pub(super) fn files(container: &Container) -> Result<Vec<BundleMount>, NetworkError> {
     let facts = &container.facts;
+    let owner = owner(container);
     let asked = |target: &str| {
         let mounts = &facts.options.storage.mounts;
         mounts.iter().any(|mount| mount.target == target)
@@ -338,17 +392,10 @@ pub(super) fn files(container: &Container) -> Result<Vec<BundleMount>, NetworkEr
     let mut mounts = Vec::new();
     for (path, target) in MOUNTED_FILES {
         let text = match path {
-            "hosts" => match facts.network {
-                NetworkMode::Private => hosts(container, pasta::GATEWAY, pasta::ADDRESS),
-                NetworkMode::Host | NetworkMode::None => {
-                    hosts(container, "127.0.0.1", LOOPBACK_NAME)
-                }
-            },
             "hostname" => format!("{}\n", facts.hostname),
-            _ => resolv_conf(&host_resolv_conf(), facts.network, &facts.options.network),
+            _ => text_of(path, owner),
         };
-        let file = container.path(path);
-        fs::write(&file, text).map_err(|source| NetworkError::File { path, source })?;
+        let file = write(path, &text, owner)?;
         if !asked(target) {
             mounts.push(bind(file, target, facts.options.storage.read_only));
         }
@@ -356,27 +403,52 @@ pub(super) fn files(container: &Container) -> Result<Vec<BundleMount>, NetworkEr
     Ok(mounts)
 }
 
+/// Writes the files of a step's network; how they are mounted. Its name is in no file, as the image
+/// may have one of its own, and nothing that it writes to them would stay.
+pub(crate) fn files_of_step(owner: Owner<'_>) -> Result<Vec<BundleMount>, NetworkError> {
+    let files = MOUNTED_FILES.iter().filter(|(path, _)| *path != "hostname");
+    files
+        .map(|(path, target)| {
+            let file = write(path, &text_of(path, owner), owner)?;
+            Ok(bind(file, target, true))
+        })
+        .collect()
+}
+
+fn text_of(path: &str, owner: Owner<'_>) -> String {
+    match (path, owner.mode) {
+        ("hosts", NetworkMode::Private) => hosts(owner, pasta::GATEWAY, pasta::ADDRESS),
+        ("hosts", _) => hosts(owner, "127.0.0.1", LOOPBACK_NAME),
+        _ => resolv_conf(&host_resolv_conf(), owner.mode, owner.options),
+    }
+}
+
+fn write(path: &'static str, text: &str, owner: Owner<'_>) -> Result<PathBuf, NetworkError> {
+    let file = owner.directory.join(path);
+    fs::write(&file, text).map_err(|source| NetworkError::File { path, source })?;
+    Ok(file)
+}
+
 /// The address of a name that nothing but a loopback has.
 const LOOPBACK_NAME: &str = "127.0.1.1";
 
 /// `/etc/hosts`, where `host` is the host's address seen from inside, and `own` the container's.
-fn hosts(container: &Container, host: &str, own: &str) -> String {
-    let facts = &container.facts;
-    let mut text = match (facts.network, fs::read_to_string("/etc/hosts")) {
+fn hosts(owner: Owner<'_>, host: &str, own: &str) -> String {
+    let mut text = match (owner.mode, fs::read_to_string("/etc/hosts")) {
         (NetworkMode::Host, Ok(text)) => text,
         _ => "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n".to_owned(),
     };
     if !text.ends_with('\n') {
         text.push('\n');
     }
-    if facts.network != NetworkMode::Host {
-        let full = match &facts.options.network.domainname {
-            Some(domain) => format!("{0}.{domain} {0}", facts.hostname),
-            None => facts.hostname.clone(),
+    if let Some(hostname) = owner.hostname {
+        let full = match &owner.options.domainname {
+            Some(domain) => format!("{hostname}.{domain} {hostname}"),
+            None => hostname.to_owned(),
         };
         text.push_str(&format!("{own}\t{full}\n"));
     }
-    for (name, address) in &facts.options.network.add_hosts {
+    for (name, address) in &owner.options.add_hosts {
         let address = match address.as_str() {
             HOST_GATEWAY => host,
             given => given,

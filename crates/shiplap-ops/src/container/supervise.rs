@@ -65,7 +65,7 @@ impl SuperviseError {
 
 /// Docker's exit status for what a runtime says: 127 where the program is not found, 126 where it
 /// can't be executed, else 125.
-pub(super) fn refusal_code(reason: &str) -> u8 {
+pub(crate) fn refusal_code(reason: &str) -> u8 {
     let reason = reason.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| reason.contains(word));
     if has(&[
@@ -392,7 +392,7 @@ impl Running {
 }
 
 /// Waits for process 1, and buries whoever else is left to this process.
-fn reap(wanted: Pid) -> u8 {
+pub(crate) fn reap(wanted: Pid) -> u8 {
     loop {
         match rustix::process::wait(WaitOptions::empty()) {
             Ok(Some((pid, status))) if pid == wanted => {

@@ -154,3 +154,21 @@ fn limits_that_cannot_be_kept() {
     assert!(!some.can_freeze());
     assert!(offer(FIRST, "", &[("freezer", "")]).can_freeze());
 }
+
+#[test]
+fn a_group_is_removed_from_every_hierarchy() {
+    let found: Vec<_> = hierarchies(FIRST).collect();
+    assert!(
+        found.contains(&"/sys/fs/cgroup/memory"),
+        "all of version 1: {found:?}"
+    );
+    assert_eq!(hierarchies(SECOND).collect::<Vec<_>>(), ["/sys/fs/cgroup"]);
+    let foreign = "cgroup /elsewhere cgroup rw 0 0\ntmpfs /sys/fs/cgroup tmpfs rw 0 0\n";
+    assert_eq!(hierarchies(foreign).count(), 0);
+    let temp = tempfile::tempdir().unwrap();
+    let group = temp.path().join("group");
+    fs::create_dir_all(group.join("below/deeper")).unwrap();
+    remove_group(&group);
+    assert!(!group.exists());
+    remove_group(&group);
+}

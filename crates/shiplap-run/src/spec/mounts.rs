@@ -42,6 +42,8 @@ pub enum BundleMountSource {
         size_bytes: Option<u64>,
         /// Its root's permissions; `None`: as the directory below it, else 1777.
         mode: Option<u32>,
+        /// It begins with what the root has in its place.
+        copies_up: bool,
     },
 }
 
@@ -153,8 +155,13 @@ fn asked(asked: &BundleMount) -> Result<Mount, SpecError> {
             let options = vec!["rbind".to_owned(), propagation.to_owned()];
             ("bind", utf8(path)?.to_path_buf(), options)
         }
-        BundleMountSource::Tmpfs { size_bytes, mode } => {
-            let mut options = options("rprivate nosuid nodev tmpcopyup");
+        BundleMountSource::Tmpfs {
+            size_bytes,
+            mode,
+            copies_up,
+        } => {
+            let mut options = options("rprivate nosuid nodev");
+            options.extend(copies_up.then(|| "tmpcopyup".to_owned()));
             options.extend(size_bytes.map(|bytes| format!("size={bytes}")));
             options.extend(mode.map(|mode| format!("mode={mode:o}")));
             ("tmpfs", "tmpfs".into(), options)

@@ -257,6 +257,7 @@ fn what_is_mounted() {
                 source: BundleMountSource::Tmpfs {
                     size_bytes: Some(9),
                     mode: Some(0o700),
+                    copies_up: true,
                 },
                 target: "/tmp".to_owned(),
                 read_only: true,

@@ -316,6 +316,7 @@ fn runtimes_do_as_told() {
             source: BundleMountSource::Tmpfs {
                 size_bytes: Some(1 << 20),
                 mode: Some(0o700),
+                copies_up: true,
             },
             target: "/memory".to_owned(),
             read_only: false,

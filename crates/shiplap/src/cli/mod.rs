@@ -46,6 +46,7 @@ mod save;
 mod search;
 mod shell;
 mod stats;
+mod step;
 mod stop;
 mod supervise;
 mod tag;
@@ -244,6 +245,7 @@ enum SystemCommand {
     Info(info::InfoVerb),
     MapIds(rootless::MapIds),
     Prune(prune::SystemPrune),
+    Step(step::Step),
     Supervise(supervise::Supervise),
     Sweep(rmi::Sweep),
 }
@@ -366,6 +368,7 @@ impl SystemCommand {
             Self::Info(verb) => verb.run(face),
             Self::MapIds(verb) => verb.run(face),
             Self::Prune(verb) => verb.run(face),
+            Self::Step(verb) => verb.run(face),
             Self::Supervise(verb) => verb.run(face),
             Self::Sweep(verb) => verb.run(face),
         }

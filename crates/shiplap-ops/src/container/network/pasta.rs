@@ -173,7 +173,7 @@ fn reason(words: &str) -> String {
 
 /// A container's connection to the network; dropped, it is cut.
 #[derive(Debug)]
-pub(in crate::container) struct Uplink {
+pub(crate) struct Uplink {
     process: OwnedFd,
 }
 
