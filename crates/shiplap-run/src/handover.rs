@@ -25,7 +25,8 @@ pub fn send(line: &mut UnixStream, message: &[u8], files: &[BorrowedFd<'_>]) -> 
     let length = (message.len() as u64).to_be_bytes();
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    if !files.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(files)) {
+    let rights = SendAncillaryMessage::ScmRights(files);
+    if files.len() > FILES || (!files.is_empty() && !ancillary.push(rights)) {
         return Err(io::ErrorKind::InvalidInput.into());
     }
     let sent = sendmsg(

@@ -331,7 +331,11 @@ fn how_much_it_may_use() {
             ("/linux/resources/pids", json!({"limit": -1})),
             (
                 "/linux/sysctl",
-                json!({"net.ipv4.ip_forward": "1", "kernel.domainname": "d"}),
+                json!({
+                    "net.ipv4.ip_forward": "1",
+                    "net.ipv4.ping_group_range": "0 0",
+                    "kernel.domainname": "d",
+                }),
             ),
             (
                 "/linux/namespaces/4",
