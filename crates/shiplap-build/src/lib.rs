@@ -12,6 +12,7 @@
 pub mod context;
 pub mod explain;
 pub mod key;
+pub mod execute;
 pub mod options;
 pub mod plan;
 pub mod progress;

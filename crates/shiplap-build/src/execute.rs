@@ -1,0 +1,5 @@
+//! Carrying out the steps of a plan.
+
+pub mod copy;
+pub mod files;
+pub mod layer;

@@ -1,0 +1,167 @@
+//! Files that a step reads: a merged tree, and where its bytes are. Layers and contexts look the
+//! same from here; nothing is mounted, nothing written.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use shiplap_layer::erofs::{self, LayerIndex};
+use shiplap_layer::stack::{Content, Found, Layer, Stack, StackError, Type};
+use shiplap_model::DiffId;
+use shiplap_store::{Store, StoreError};
+
+/// A merged tree, open.
+pub struct Files {
+    /// The tree.
+    pub stack: Stack,
+    /// The tars of its layers, base first; a layer of real files has none.
+    tars: Vec<File>,
+}
+
+/// Why files can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum FilesError {
+    /// The store's failure.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A layer's index can't be read.
+    #[error("read the index of layer {diff_id}: {source}")]
+    Index {
+        /// Which.
+        diff_id: DiffId,
+        /// Why.
+        source: erofs::ReadError,
+    },
+    /// The layers can't be read.
+    #[error(transparent)]
+    Stack(#[from] StackError),
+}
+
+impl Files {
+    /// The layers `diff_ids`, base first, which the caller holds; none: nothing but a root.
+    ///
+    /// # Errors
+    /// [`FilesError`].
+    pub fn of_layers(store: &Store, diff_ids: &[DiffId]) -> Result<Self, FilesError> {
+        let mut layers: Vec<Arc<dyn Layer>> = Vec::with_capacity(diff_ids.len());
+        let mut tars = Vec::with_capacity(diff_ids.len());
+        for diff_id in diff_ids {
+            let index = LayerIndex::open(store.open_index(diff_id)?);
+            let index = index.map_err(|source| FilesError::Index {
+                diff_id: diff_id.clone(),
+                source,
+            })?;
+            layers.push(Arc::new(index));
+            tars.push(store.open_tar(diff_id)?);
+        }
+        if layers.is_empty() {
+            layers.push(Arc::new(empty_tree()));
+        }
+        Ok(Self {
+            stack: Stack::new(layers)?,
+            tars,
+        })
+    }
+
+    /// One layer of real files.
+    ///
+    /// # Errors
+    /// [`FilesError`].
+    pub fn of_tree(layer: Arc<dyn Layer>) -> Result<Self, FilesError> {
+        Ok(Self {
+            stack: Stack::new(vec![layer])?,
+            tars: Vec::new(),
+        })
+    }
+
+    /// What is at `path`, links followed inside the tree; nothing if there is nothing.
+    ///
+    /// # Errors
+    /// A tree that can't be read, links in a circle.
+    pub fn find(&self, path: &[u8]) -> Result<Option<Found>, StackError> {
+        match self.stack.resolve(path, true) {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Where the bytes of a regular file are.
+    ///
+    /// # Errors
+    /// A tree that can't be read.
+    pub fn bytes(&self, found: &Found) -> Result<Bytes<'_>, StackError> {
+        if let Some(file) = self.stack.file(found)? {
+            return Ok(Bytes::File(file));
+        }
+        let content = self.stack.content(found)?;
+        let tar = self.tars.get(content.layer);
+        let tar = tar.ok_or_else(|| StackError::Layer {
+            layer: content.layer,
+            path: found.path.clone(),
+            source: io::ErrorKind::NotFound.into(),
+        })?;
+        Ok(Bytes::Tar(tar, content))
+    }
+
+    /// All of a short regular file; nothing if it is none, or longer than `limit_bytes`.
+    ///
+    /// # Errors
+    /// A tree that can't be read.
+    pub fn read_short(&self, path: &[u8], limit_bytes: u64) -> Result<Option<Vec<u8>>, StackError> {
+        let Some(found) = self.find(path)? else {
+            return Ok(None);
+        };
+        match found.facts.kind {
+            Type::File { size_bytes } if size_bytes <= limit_bytes => {}
+            _ => return Ok(None),
+        }
+        let mut text = Vec::new();
+        let mut reader = self.bytes(&found)?;
+        let read = reader.reader().take(limit_bytes).read_to_end(&mut text);
+        read.map_err(|source| StackError::Layer {
+            layer: found.layer,
+            path: found.path.clone(),
+            source,
+        })?;
+        Ok(Some(text))
+    }
+}
+
+/// Where the bytes of a regular file are.
+pub enum Bytes<'a> {
+    /// In the file itself.
+    File(File),
+    /// In a layer's tar.
+    Tar(&'a File, Content),
+}
+
+impl Bytes<'_> {
+    /// A reader of them, from the beginning.
+    pub fn reader(&mut self) -> Box<dyn Read + '_> {
+        match self {
+            Self::File(file) => Box::new(file),
+            Self::Tar(tar, content) => Box::new(content.reader(tar)),
+        }
+    }
+}
+
+/// A layer without an entry.
+fn empty_tree() -> shiplap_layer::stack::CountedTree {
+    use shiplap_layer::tree::{Directory, Kind, Node, Tree};
+    shiplap_layer::stack::CountedTree::new(Tree {
+        nodes: vec![Node {
+            kind: Kind::Directory(Directory {
+                implied: true,
+                ..Directory::default()
+            }),
+            mode: 0o755,
+            uid: 0,
+            gid: 0,
+            mtime_secs: 0,
+            mtime_nanos: 0,
+            xattrs: std::collections::BTreeMap::new(),
+        }],
+        links_below: Vec::new(),
+    })
+}
