@@ -190,8 +190,7 @@ impl Copying<'_> {
             let taken = self.taken.get();
             let allowed = taken
                 .saturating_mul(limits::INFLATION_RATIO)
-                .max(limits::INFLATION_FREE_BYTES)
-                .min(limits::LAYER_BYTES);
+                .clamp(limits::INFLATION_FREE_BYTES, limits::LAYER_BYTES);
             if total > allowed {
                 return Err(CopyError::Inflation {
                     path: self.name.to_vec(),

@@ -76,7 +76,11 @@ pub fn pick(
         includes,
         excludes,
     };
-    let sources = expand(files, &path::beneath(source.as_bytes()))?;
+    let mut sources = expand(files, &path::beneath(source.as_bytes()))?;
+    if selection.includes.is_some() {
+        // Below a file there is nothing to be asked for.
+        sources.retain(|(_, found)| found.is_directory());
+    }
     let picked = sources.into_iter().map(|(source, found)| {
         let root = selection.root(found)?;
         Ok(Picked {
