@@ -10,9 +10,9 @@
 #![forbid(unsafe_code)]
 
 pub mod context;
+pub mod execute;
 pub mod explain;
 pub mod key;
-pub mod execute;
 pub mod options;
 pub mod plan;
 pub mod progress;
