@@ -16,5 +16,6 @@ pub mod key;
 pub mod options;
 pub mod plan;
 pub mod progress;
+pub mod result;
 
 pub use options::BuildOptions;

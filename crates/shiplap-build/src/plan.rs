@@ -66,6 +66,8 @@ pub struct Stage {
     /// The config at its end: architecture and the like, config and history; layers and times
     /// are not in it.
     pub config: Arc<ImageConfig>,
+    /// How many entries of its history are those of the image at its root.
+    pub base_history: usize,
 }
 
 /// What a stage begins with.

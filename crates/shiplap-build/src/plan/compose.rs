@@ -156,6 +156,7 @@ impl Composer<'_> {
             vertex,
             steps,
             config: Arc::new(state.image.clone()),
+            base_history: state.base_history,
         });
         self.states.push(state);
         if let Some(slot) = self.places.get_mut(number) {

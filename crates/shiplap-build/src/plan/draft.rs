@@ -23,6 +23,8 @@ pub(super) struct State {
     pub(super) args: Vec<(String, Option<String>)>,
     /// Architecture and the like, config and history.
     pub(super) image: ImageConfig,
+    /// Entries of its history that are those of the image at its root.
+    pub(super) base_history: usize,
     pub(super) platform: Platform,
 }
 
@@ -117,6 +119,7 @@ impl State {
         Self {
             variables: Variables::of(&image.config.env),
             args: Vec::new(),
+            base_history: image.history.len(),
             image,
             platform: platform.clone(),
         }
