@@ -6,10 +6,10 @@
 //! ```text
 //! "shiplap tree 1", flags
 //! for each entry, in the order of the tree:
-//!     length of its path (u32), path, leaf
+//!     length of its path (u32), path, length of its leaf (u32), leaf
 //! ```
 //!
-//! and a leaf is BLAKE3 of
+//! and a leaf is
 //!
 //! | what | bytes |
 //! |---|---|
@@ -19,7 +19,7 @@
 //! | of a file | BLAKE3 of its content, its `security.capability` |
 //! | of a symbolic link | its target |
 //! | of a device | major and minor number, u32 each |
-//! | of a hard link | path of the first name in this tree |
+//! | of a hard link | path of the first name in this tree, and nothing else |
 //!
 //! Numbers are little-endian. No time, no inode, nothing of the host: all permission bits are in it,
 //! since they are in the layer; a caller that overrides them says so by [`Counting`].
@@ -65,13 +65,20 @@ impl Tree {
     /// The digest of the whole tree.
     #[must_use]
     pub fn digest(&self, counting: Counting) -> ContentDigest {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(b"shiplap tree 1");
-        hasher.update(&[u8::from(counting.modes), u8::from(counting.owners)]);
+        let mut bytes = Vec::with_capacity(32 + self.entries.len() * 96);
+        bytes.extend(b"shiplap tree 1");
+        bytes.extend([u8::from(counting.modes), u8::from(counting.owners)]);
         for entry in &self.entries {
-            put_bytes(&mut hasher, &entry.path);
-            hasher.update(&self.leaf(entry, counting).0);
+            put_length(&mut bytes, entry.path.len());
+            bytes.extend(&entry.path);
+            let at = bytes.len();
+            put_length(&mut bytes, 0);
+            self.put_leaf(&mut bytes, entry, counting);
+            let length = bytes.len() - at - 4;
+            bytes.splice(at..at + 4, as_u32(length).to_le_bytes());
         }
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_rayon(&bytes);
         ContentDigest(*hasher.finalize().as_bytes())
     }
 
@@ -79,49 +86,53 @@ impl Tree {
     /// what a changed key is explained by.
     #[must_use]
     pub fn leaf(&self, entry: &Entry, counting: Counting) -> ContentDigest {
-        let mut hasher = blake3::Hasher::new();
+        let mut bytes = Vec::with_capacity(64);
+        self.put_leaf(&mut bytes, entry, counting);
+        ContentDigest::of(&bytes)
+    }
+
+    fn put_leaf(&self, bytes: &mut Vec<u8>, entry: &Entry, counting: Counting) {
         let first = entry.hard_link.and_then(|first| self.entries.get(first));
         if let Some(first) = first {
-            hasher.update(b"h");
-            put_bytes(&mut hasher, &first.path);
-            return ContentDigest(*hasher.finalize().as_bytes());
+            bytes.push(b'h');
+            bytes.extend(&first.path);
+            return;
         }
-        let letter = match &entry.kind {
-            Kind::Directory => b"d",
-            Kind::File(_) => b"f",
-            Kind::Link(_) => b"l",
-            Kind::Fifo => b"p",
-            Kind::CharDevice(..) => b"c",
-            Kind::BlockDevice(..) => b"b",
-        };
-        hasher.update(letter);
+        bytes.push(match &entry.kind {
+            Kind::Directory => b'd',
+            Kind::File(_) => b'f',
+            Kind::Link(_) => b'l',
+            Kind::Fifo => b'p',
+            Kind::CharDevice(..) => b'c',
+            Kind::BlockDevice(..) => b'b',
+        });
         if counting.modes && !matches!(entry.kind, Kind::Link(_)) {
-            hasher.update(&entry.mode.to_le_bytes());
+            bytes.extend(entry.mode.to_le_bytes());
         }
         if counting.owners {
-            hasher.update(&entry.uid.to_le_bytes());
-            hasher.update(&entry.gid.to_le_bytes());
+            bytes.extend(entry.uid.to_le_bytes());
+            bytes.extend(entry.gid.to_le_bytes());
         }
         match &entry.kind {
             Kind::Directory | Kind::Fifo => {}
             Kind::File(content) => {
-                hasher.update(&content.digest.0);
-                hasher.update(content.capability.as_deref().unwrap_or_default());
+                bytes.extend(content.digest.0);
+                bytes.extend(content.capability.as_deref().unwrap_or_default());
             }
-            Kind::Link(target) => {
-                hasher.update(target);
-            }
+            Kind::Link(target) => bytes.extend(target),
             Kind::CharDevice(major, minor) | Kind::BlockDevice(major, minor) => {
-                hasher.update(&major.to_le_bytes());
-                hasher.update(&minor.to_le_bytes());
+                bytes.extend(major.to_le_bytes());
+                bytes.extend(minor.to_le_bytes());
             }
         }
-        ContentDigest(*hasher.finalize().as_bytes())
     }
 }
 
-fn put_bytes(hasher: &mut blake3::Hasher, bytes: &[u8]) {
-    // Paths are bounded by limits::PATH_BYTES.
-    hasher.update(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
-    hasher.update(bytes);
+fn put_length(bytes: &mut Vec<u8>, length: usize) {
+    bytes.extend(as_u32(length).to_le_bytes());
+}
+
+/// Paths and targets are bounded by the kernel, far below this.
+fn as_u32(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
 }

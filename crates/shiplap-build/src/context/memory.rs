@@ -104,11 +104,13 @@ impl StatMemory {
         let (mut low, mut high) = (0, self.count());
         while low < high {
             let middle = low.midpoint(high);
-            let (found, known, capability) = decode(self.record(middle)?)?;
-            match (found.device, found.inode).cmp(&wanted) {
+            let record = self.record(middle)?;
+            let mut numbers = Reader(record);
+            match (numbers.u64()?, numbers.u64()?).cmp(&wanted) {
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Greater => high = middle,
                 std::cmp::Ordering::Equal => {
+                    let (found, known, capability) = decode(record)?;
                     if !found.is_same(stamp) {
                         return None;
                     }
