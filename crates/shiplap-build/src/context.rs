@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! source ─▶ resolve ─▶ Match ─▶ select ─▶ Tree ─▶ digest (for the key)
-//!                                            └──▶ read (for the layer)
+//!                                            └──▶ read, or as a ContextLayer; then recheck
 //! ```
 //!
 //! A walk opens directories only, so FIFOs and devices never make it wait; files are opened to be
@@ -16,6 +16,7 @@ mod digest;
 mod entry;
 mod error;
 mod hash;
+mod layer;
 mod memory;
 mod read;
 mod resolve;
@@ -35,6 +36,7 @@ use shiplap_model::path;
 pub use digest::{ContentDigest, Counting};
 pub use entry::{Content, Entry, Kind, Time, Tree};
 pub use error::FilesError;
+pub use layer::ContextLayer;
 pub use memory::{StatMemory, context_of};
 pub use read::FileReader;
 pub use resolve::Match;
@@ -154,6 +156,15 @@ impl Context {
     /// [`FilesError::Changed`] if it is no more what its digest was computed from.
     pub fn read(&self, tree: &Tree, entry: &Entry) -> Result<Option<FileReader>, FilesError> {
         FileReader::open(&self.root, tree, entry)
+    }
+
+    /// Looks at all files of a tree again, after they were read: so no layer is taken for one that
+    /// its digest describes if somebody wrote to the context meanwhile.
+    ///
+    /// # Errors
+    /// [`FilesError::Changed`], naming a file that is not what it was.
+    pub fn recheck(&self, tree: &Tree) -> Result<(), FilesError> {
+        hash::recheck(&self.root, tree)
     }
 
     fn single(&self, found: &Match, excludes: &Patterns, clock: Clock) -> Result<Tree, FilesError> {

@@ -13,7 +13,7 @@
 //!
 //! | what | bytes |
 //! |---|---|
-//! | kind | one letter: `d`irectory, `f`ile, `l`ink, `p`ipe, `c`haracter or `b`lock device, `h`ard link |
+//! | kind | one letter: `d`irectory (`w` if it is only on the way to what is selected), `f`ile, `l`ink, `p`ipe, `c`haracter or `b`lock device, `h`ard link |
 //! | mode (not of a symbolic link) | u32, if modes count |
 //! | owner and group | u32 each, if owners count |
 //! | of a file | BLAKE3 of its content, its `security.capability` |
@@ -99,7 +99,8 @@ impl Tree {
             return;
         }
         bytes.push(match &entry.kind {
-            Kind::Directory => b'd',
+            Kind::Directory if entry.is_wanted => b'd',
+            Kind::Directory => b'w',
             Kind::File(_) => b'f',
             Kind::Link(_) => b'l',
             Kind::Fifo => b'p',

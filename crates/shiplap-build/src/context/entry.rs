@@ -28,6 +28,8 @@ pub struct Entry {
     pub gid: u32,
     /// When its content last changed.
     pub mtime: Time,
+    /// It is selected itself; else it is a directory on the way to something that is.
+    pub is_wanted: bool,
     /// The entry before it that is the same file by another name.
     pub hard_link: Option<usize>,
     /// Of a file, its inode and state.

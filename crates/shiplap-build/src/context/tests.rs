@@ -443,3 +443,55 @@ fn orders_names_by_their_bytes_however_deep() {
     let tree = context.select(found, &Patterns::default()).unwrap();
     assert_eq!(tree.entries.len(), 200 + 1 + 5);
 }
+
+#[test]
+fn looks_like_a_layer() {
+    use shiplap_layer::stack::{Layer as _, Stack, Type};
+    use std::sync::Arc;
+    fn paths(source: &str, excludes: &[&str]) -> String {
+        let made = directory(TREE);
+        add(made.path(), &["a/z => a/one.txt"]);
+        let context = Arc::new(open(made.path(), &[]));
+        let found = context.resolve(source).unwrap().remove(0);
+        let excludes = Patterns::new(excludes).unwrap();
+        let tree = Arc::new(context.select(&found, &excludes).unwrap());
+        let layer = Arc::new(ContextLayer::new(Arc::clone(&context), tree, &found.name));
+        let stack = Stack::new(vec![layer.clone()]).unwrap();
+        let mut shown = Vec::new();
+        for found in stack.walk(stack.root().unwrap()) {
+            let found = found.unwrap();
+            let mut text = String::from_utf8(found.path.clone()).unwrap();
+            if let Type::File { .. } = found.facts.kind {
+                let mut file = stack.file(&found).unwrap().unwrap();
+                text.push('=');
+                file.read_to_string(&mut text).unwrap();
+                text += &"+".repeat(found.facts.nlink as usize - 1);
+            }
+            if !found.path.is_empty() {
+                shown.push(text);
+            }
+        }
+        assert!(layer.lookup(layer.root(), b"nothing").unwrap().is_none());
+        context.recheck(layer.tree()).unwrap();
+        shown.join(" ")
+    }
+    assert_eq!(paths("a", &["sub/*"]), "one.txt=1+ sub two.md=2 up z=1+");
+    assert_eq!(paths("link", &[]), "deep.txt=3");
+    assert_eq!(paths("file-link", &[]), "file-link=2");
+    assert_eq!(paths("to*", &["*"]), "");
+}
+
+#[test]
+fn checks_again_after_reading() {
+    fn check(change: fn(&Path), is_same: bool) {
+        let made = directory(&["d/f = 12345", "d/e/"]);
+        let context = open(made.path(), &[]);
+        let found = &context.resolve("d").unwrap()[0];
+        let tree = context.select(found, &Patterns::default()).unwrap();
+        change(&made.path().join("d/f"));
+        assert_eq!(context.recheck(&tree).is_ok(), is_same);
+    }
+    check(|_| {}, true);
+    check(|file| fs::write(file, "54321").unwrap(), false);
+    check(|file| fs::remove_file(file).unwrap(), false);
+}

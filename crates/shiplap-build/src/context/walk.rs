@@ -250,9 +250,12 @@ impl Walker<'_> {
             position: self.enter(position, full, &path),
             path: path.clone(),
         });
+        let has_names = stat.st_nlink > 1 && matches!(kind, Kind::File(_));
+        let mut entry = self.entry(path, kind, &stat);
+        entry.is_wanted = is_included && !is_excluded;
         let child = Child {
-            has_names: stat.st_nlink > 1 && matches!(kind, Kind::File(_)),
-            entry: self.entry(path, kind, &stat),
+            has_names,
+            entry,
             is_kept,
             directory: None,
         };
@@ -294,6 +297,7 @@ pub(super) fn entry(
         uid,
         gid,
         mtime: modified(stat),
+        is_wanted: true,
         hard_link: None,
         stamp: match kind {
             Kind::File(_) => clock.stamp(stat),
