@@ -13,6 +13,7 @@ pub mod context;
 pub mod execute;
 pub mod explain;
 pub mod key;
+pub mod lint;
 pub mod options;
 pub mod plan;
 pub mod progress;

@@ -14,19 +14,31 @@ mod command;
 mod compose;
 mod draft;
 mod error;
-mod graph;
+pub(crate) mod graph;
 mod input;
 mod mounting;
 mod naming;
 mod paths;
 mod settings;
 mod transfer;
-mod variables;
+pub(crate) mod variables;
 
 pub use chmod::{Chmod, ChmodError};
-pub use compose::{needs, plan};
+pub(crate) use compose::{Witness, observe};
+pub use compose::{needs, needs_of, plan};
+pub(crate) use draft::State;
 pub use error::{Fault, PlanError};
 pub use input::{NamedContext, NeededImage, Needs, PlanInput, Resolved, ResolvedImage};
+
+/// How much of a Dockerfile is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Breadth {
+    /// What the target needs.
+    #[default]
+    Target,
+    /// All stages.
+    All,
+}
 
 /// A stage's place in [`Plan::stages`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use shiplap_model::Platform;
 use shiplap_model::config::ImageConfig;
-use shiplap_model::dockerfile::Dockerfile;
+use shiplap_model::dockerfile::{Dockerfile, Instruction, Span};
 
 use super::draft::{Draft, State};
 use super::error::{Fault, PlanError};
@@ -12,7 +12,7 @@ use super::graph::{Graph, Node, Origin, Reach};
 use super::input::{Needs, PlanInput, Resolved};
 use super::naming::{self, Naming};
 use super::variables::Variables;
-use super::{Base, Plan, Stage, StageId};
+use super::{Base, Breadth, Plan, Stage, StageId};
 
 /// What must be known before [`plan`] can be made. Images whose triggers need further images make
 /// it a matter of several rounds: ask until [`Needs::images`] is empty.
@@ -24,7 +24,57 @@ pub fn needs(
     input: &PlanInput,
     resolved: &Resolved,
 ) -> Result<Needs, PlanError> {
-    Ok(Graph::new(file, input)?.reach(resolved)?.into_needs())
+    needs_of(file, input, resolved, Breadth::Target)
+}
+
+/// The same for more than the target.
+///
+/// # Errors
+/// As [`needs`].
+pub fn needs_of(
+    file: &Dockerfile,
+    input: &PlanInput,
+    resolved: &Resolved,
+    breadth: Breadth,
+) -> Result<Needs, PlanError> {
+    let graph = Graph::new(file, input)?;
+    Ok(graph.reach(resolved, breadth)?.into_needs())
+}
+
+/// Makes a plan only for somebody to look on; what it is, nobody asks.
+///
+/// # Errors
+/// As [`plan`].
+pub(crate) fn observe(
+    file: &Dockerfile,
+    input: &PlanInput,
+    resolved: &Resolved,
+    breadth: Breadth,
+    witness: &mut dyn Witness,
+) -> Result<(), PlanError> {
+    let graph = Graph::new(file, input)?;
+    let reach = graph.reach(resolved, breadth)?;
+    let mut composer = Composer::new(&graph, resolved);
+    for number in &reach.stages {
+        composer.stage(*number, &reach, witness)?;
+    }
+    Ok(())
+}
+
+/// Looks on while a plan is made.
+pub(crate) trait Witness {
+    /// A stage, by its number, begins with its `FROM` at `span`.
+    fn stage(&mut self, graph: &Graph<'_>, number: usize, span: Span);
+
+    /// An instruction will be read; it sees `state`.
+    fn instruction(&mut self, instruction: &Instruction, state: &State);
+}
+
+/// Nobody looks.
+impl Witness for () {
+    fn stage(&mut self, _: &Graph<'_>, _: usize, _: Span) {}
+
+    fn instruction(&mut self, _: &Instruction, _: &State) {}
 }
 
 /// What is to be done for one platform: the stages that the target needs, and nothing else.
@@ -34,16 +84,10 @@ pub fn needs(
 pub fn plan(file: &Dockerfile, input: &PlanInput, resolved: &Resolved) -> Result<Plan, PlanError> {
     let graph = Graph::new(file, input)?;
     let source_date_epoch = source_date_epoch(&graph)?;
-    let reach = graph.reach(resolved)?;
-    let mut composer = Composer {
-        graph: &graph,
-        resolved,
-        places: vec![None; graph.nodes.len()],
-        states: Vec::new(),
-        stages: Vec::new(),
-    };
+    let reach = graph.reach(resolved, Breadth::Target)?;
+    let mut composer = Composer::new(&graph, resolved);
     for number in &reach.stages {
-        composer.stage(*number, &reach)?;
+        composer.stage(*number, &reach, &mut ())?;
     }
     let Composer { places, stages, .. } = composer;
     let mut plan = Plan {
@@ -116,8 +160,23 @@ struct Composer<'g> {
     stages: Vec<Stage>,
 }
 
-impl Composer<'_> {
-    fn stage(&mut self, number: usize, reach: &Reach) -> Result<(), PlanError> {
+impl<'g> Composer<'g> {
+    fn new(graph: &'g Graph<'g>, resolved: &'g Resolved) -> Self {
+        Self {
+            graph,
+            resolved,
+            places: vec![None; graph.nodes.len()],
+            states: Vec::new(),
+            stages: Vec::new(),
+        }
+    }
+
+    fn stage(
+        &mut self,
+        number: usize,
+        reach: &Reach,
+        witness: &mut dyn Witness,
+    ) -> Result<(), PlanError> {
         let graph = self.graph;
         let (Some(node), Some(written)) = (graph.nodes.get(number), graph.file.stages.get(number))
         else {
@@ -137,11 +196,14 @@ impl Composer<'_> {
             name: node.name.clone(),
             is_cmd_set: false,
         };
+        witness.stage(graph, number, written.span);
         if !node.is_replaced {
             for trigger in triggers {
+                witness.instruction(trigger, &draft.state);
                 draft.take(trigger, true)?;
             }
             for instruction in &written.instructions {
+                witness.instruction(instruction, &draft.state);
                 draft.take(instruction, false)?;
             }
         }

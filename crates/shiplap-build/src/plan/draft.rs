@@ -16,16 +16,16 @@ use super::{Action, StageId, Step};
 
 /// What a stage hands on to those that begin with it.
 #[derive(Debug, Clone)]
-pub(super) struct State {
+pub(crate) struct State {
     /// What the next instruction sees.
-    pub(super) variables: Variables,
+    pub(crate) variables: Variables,
     /// `ARG`s in scope, and their values if they have one.
-    pub(super) args: Vec<(String, Option<String>)>,
+    pub(crate) args: Vec<(String, Option<String>)>,
     /// Architecture and the like, config and history.
-    pub(super) image: ImageConfig,
+    pub(crate) image: ImageConfig,
     /// Entries of its history that are those of the image at its root.
     pub(super) base_history: usize,
-    pub(super) platform: Platform,
+    pub(crate) platform: Platform,
 }
 
 /// A stage while its instructions are read.

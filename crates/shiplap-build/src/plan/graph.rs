@@ -8,34 +8,34 @@ use shiplap_model::{Platform, Reference};
 use super::error::{Fault, PlanError};
 use super::input::{NamedContext, NeededImage, PlanInput, Resolved};
 use super::variables::{self, Variables};
-use super::{ImageKey, Needs, naming};
+use super::{Breadth, ImageKey, Needs, naming};
 
 /// The stages of a Dockerfile, and what they begin with.
-pub(super) struct Graph<'d> {
+pub(crate) struct Graph<'d> {
     pub(super) file: &'d Dockerfile,
-    pub(super) input: &'d PlanInput,
+    pub(crate) input: &'d PlanInput,
     /// Arguments that `FROM` knows.
     pub(super) globals: Variables,
-    pub(super) nodes: Vec<Node>,
+    pub(crate) nodes: Vec<Node>,
 }
 
 /// One stage of the Dockerfile.
-pub(super) struct Node {
+pub(crate) struct Node {
     /// Its name in lower case, or `stage-N`.
     pub(super) name: String,
     pub(super) is_named: bool,
     /// `FROM`'s image, expanded.
-    pub(super) base_text: String,
-    pub(super) base: Origin,
+    pub(crate) base_text: String,
+    pub(crate) base: Origin,
     /// `FROM --platform`.
-    pub(super) platform: Option<Platform>,
+    pub(crate) platform: Option<Platform>,
     /// A named context stands for the whole stage: its instructions are passed over.
     pub(super) is_replaced: bool,
 }
 
 /// Where files, or a stage's beginning, come from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Origin {
+pub(crate) enum Origin {
     Scratch,
     /// A stage, by its number in the Dockerfile.
     Stage(usize),
@@ -61,21 +61,26 @@ pub(super) struct Reach {
     needs: Needs,
 }
 
+/// Arguments that `FROM` knows.
+pub(crate) fn globals(file: &Dockerfile, input: &PlanInput) -> Result<Variables, PlanError> {
+    let last = file
+        .stages
+        .last()
+        .and_then(|stage| stage.from.name.as_ref());
+    let target = match (&input.target, last) {
+        (Some(target), _) if !target.is_empty() => target.clone(),
+        (_, Some(name)) => name.to_lowercase(),
+        _ => "default".to_owned(),
+    };
+    variables::global(&file.global_args, file.escape, &target, input)
+}
+
 impl<'d> Graph<'d> {
     pub(super) fn new(file: &'d Dockerfile, input: &'d PlanInput) -> Result<Self, PlanError> {
-        let last = file
-            .stages
-            .last()
-            .and_then(|stage| stage.from.name.as_ref());
-        let target = match (&input.target, last) {
-            (Some(target), _) if !target.is_empty() => target.clone(),
-            (_, Some(name)) => name.to_lowercase(),
-            _ => "default".to_owned(),
-        };
         let mut graph = Self {
             file,
             input,
-            globals: variables::global(&file.global_args, file.escape, &target, input)?,
+            globals: globals(file, input)?,
             nodes: Vec::new(),
         };
         for (number, stage) in file.stages.iter().enumerate() {
@@ -249,7 +254,7 @@ impl<'d> Graph<'d> {
 
     /// Follows what the target needs. Images that are not resolved yet end the way, so it may have
     /// to be gone again when they are.
-    pub(super) fn reach(&self, resolved: &Resolved) -> Result<Reach, PlanError> {
+    pub(super) fn reach(&self, resolved: &Resolved, breadth: Breadth) -> Result<Reach, PlanError> {
         self.refuse_cycles()?;
         let mut reach = Reach {
             stages: BTreeSet::new(),
@@ -257,7 +262,10 @@ impl<'d> Graph<'d> {
             target: self.target()?,
             needs: Needs::default(),
         };
-        let mut open = vec![reach.target];
+        let mut open = match breadth {
+            Breadth::Target => vec![reach.target],
+            Breadth::All => (0..self.nodes.len()).collect(),
+        };
         while let Some(number) = open.pop() {
             if !reach.stages.insert(number) {
                 continue;

@@ -12,7 +12,7 @@ use super::error::{Fault, PlanError};
 
 /// Names and values, in the order in which they were set last.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Variables(Vec<(String, String)>);
+pub(crate) struct Variables(Vec<(String, String)>);
 
 impl Variables {
     /// Those of `NAME=value`s.
@@ -25,17 +25,17 @@ impl Variables {
         variables
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         let entry = self.0.iter().rev().find(|(own, _)| own == name);
         entry.map(|(_, value)| value.as_str())
     }
 
-    pub(super) fn set(&mut self, name: &str, value: &str) {
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.0.retain(|(own, _)| own != name);
         self.0.push((name.to_owned(), value.to_owned()));
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
