@@ -15,6 +15,7 @@ pub mod explain;
 pub mod key;
 pub mod lint;
 pub mod options;
+pub mod output;
 pub mod plan;
 pub mod progress;
 pub mod result;

@@ -278,6 +278,17 @@ fn copy_to_path(
     place(context, open, found, &name, &directory, Rights::Caller)
 }
 
+/// Puts all files of the image into `directory`, over what is there. They belong to the caller;
+/// modes and times stay; devices are left out.
+///
+/// # Errors
+/// [`FilesError`].
+pub fn copy_all(context: &Context, image: &str, directory: &Path) -> Result<(), FilesError> {
+    let open = snapshot::open(context, image)?;
+    let root = open.stack.root()?;
+    place(context, &open, root, b"", directory, Rights::Caller)
+}
+
 /// Fills the empty directory `directory` with what the image has in its directory `path`, owners
 /// and all; with nothing if there is no such directory.
 pub(crate) fn fill(

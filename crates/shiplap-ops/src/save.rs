@@ -59,13 +59,38 @@ struct Chosen {
 pub fn save(context: &Context, options: &SaveOptions, output: Output<'_>) -> Result<(), SaveError> {
     let store = context.store()?;
     let chosen = choose(store, options)?;
+    put(store, &chosen, options.format, output)
+}
+
+/// Saves one image under names that it need not have in the store.
+///
+/// # Errors
+/// [`SaveError`]; then there is no file.
+pub fn save_as(
+    context: &Context,
+    id: &ImageId,
+    names: &[Reference],
+    format: ArchiveFormat,
+    output: Output<'_>,
+) -> Result<(), SaveError> {
+    let chosen = Chosen {
+        id: id.clone(),
+        tags: names.to_vec(),
+    };
+    put(context.store()?, &[chosen], format, output)
+}
+
+fn put(
+    store: &Store,
+    images: &[Chosen],
+    format: ArchiveFormat,
+    output: Output<'_>,
+) -> Result<(), SaveError> {
     match output {
-        Output::Stream(stream) => {
-            write(store, &chosen, options.format, Path::new("-"), stream).map(drop)
-        }
+        Output::Stream(stream) => write(store, images, format, Path::new("-"), stream).map(drop),
         Output::File(path) => {
             let file = NewFile::create(&path)?;
-            let file = write(store, &chosen, options.format, &path, file)?;
+            let file = write(store, images, format, &path, file)?;
             Ok(file.finish()?)
         }
     }
