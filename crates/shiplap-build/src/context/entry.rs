@@ -118,6 +118,14 @@ pub(super) fn modified(stat: &rustix::fs::Stat) -> Time {
 }
 
 impl Tree {
+    /// One of entries that lie elsewhere.
+    pub(crate) fn new(entries: Vec<Entry>) -> Self {
+        Self {
+            base: Vec::new(),
+            entries,
+        }
+    }
+
     /// Where an entry lies, beneath the context's root.
     #[must_use]
     pub fn path_of(&self, entry: &Entry) -> Vec<u8> {
@@ -136,6 +144,26 @@ impl Tree {
 }
 
 impl Entry {
+    /// One that lies elsewhere.
+    pub(crate) fn new(
+        path: Vec<u8>,
+        kind: Kind,
+        mode: u32,
+        (uid, gid): (u32, u32),
+        mtime: Time,
+    ) -> Self {
+        Self {
+            path,
+            kind,
+            mode,
+            uid,
+            gid,
+            mtime,
+            hard_link: None,
+            stamp: Stamp::default(),
+        }
+    }
+
     /// Length of a file, in bytes; 0 of anything else.
     #[must_use]
     pub fn size_bytes(&self) -> u64 {

@@ -1,15 +1,20 @@
 //! The bytes of a context's file, which must be those that its digest was computed from: a file
 //! that was written meanwhile is an error, never a layer that its key doesn't describe.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::OFlags;
 use shiplap_layer::root::Root;
 
 use super::digest::ContentDigest;
 use super::entry::{Entry, Kind, Stamp, Tree};
 use super::error::FilesError;
+
+/// Longest list of a file's attributes, and longest attribute: Linux's own bound.
+const XATTR_BYTES: usize = 64 << 10;
 
 /// Reads one file to its end, and fails there if it is not what it was.
 #[derive(Debug)]
@@ -45,6 +50,36 @@ impl FileReader {
             path,
             is_checked: false,
         }))
+    }
+
+    /// Attributes that belong to the file: the user's, and what a program may do.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn xattrs(&self) -> io::Result<BTreeMap<Vec<u8>, Vec<u8>>> {
+        let mut names = Vec::with_capacity(XATTR_BYTES);
+        let listed = rustix::fs::flistxattr(&self.file, spare_capacity(&mut names));
+        match listed {
+            Err(rustix::io::Errno::OPNOTSUPP) => return Ok(BTreeMap::new()),
+            listed => listed?,
+        };
+        let mut xattrs = BTreeMap::new();
+        for name in names.split(|byte| *byte == 0) {
+            let is_own = name.starts_with(b"user.") && !name.starts_with(b"user.overlay.");
+            if !is_own && name != b"security.capability" {
+                continue;
+            }
+            let mut value = Vec::with_capacity(XATTR_BYTES);
+            match rustix::fs::fgetxattr(&self.file, name, spare_capacity(&mut value)) {
+                // It is gone meanwhile, which the check at the end tells.
+                Err(rustix::io::Errno::NODATA) => {}
+                got => {
+                    got?;
+                    xattrs.insert(name.to_vec(), value);
+                }
+            }
+        }
+        Ok(xattrs)
     }
 
     fn changed(&self) -> io::Error {

@@ -10,13 +10,12 @@ mod archive;
 mod layer;
 mod merge;
 mod owner;
-mod pick;
 mod target;
 #[cfg(test)]
 mod tests;
 
 pub use owner::{Owner, find_owner};
-pub use pick::{Pick, Picked, pick};
+pub(crate) use target::join;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -24,19 +23,22 @@ use std::io;
 use std::sync::Arc;
 
 use shiplap_layer::ingest::{IngestError, MadeError};
-use shiplap_layer::stack::{Found, StackError, Type, Xattrs};
+use shiplap_layer::stack::{Found, StackError, Xattrs};
 use shiplap_layer::tar::{Metadata, WriteError, Writer};
 use shiplap_layer::tree::Extent;
 use shiplap_model::glob::GlobError;
 use shiplap_model::ignore::IgnoreError;
+use shiplap_model::limits;
 use shiplap_ops::step::Cancel;
 use shiplap_store::{LayerRecord, Lease, StoreError};
 
 use self::archive::Archive;
 use self::merge::{Destination, Merge};
 use self::target::{Content, Leaf, LeafKind, Target};
-use super::files::{Bytes, Files, FilesError};
+use super::files::{Files, FilesError};
 use super::layer::make_layer;
+use super::selection::Selected;
+use crate::context::{self, Entry, Kind, Time};
 use crate::plan::Chmod;
 
 /// What is copied, and how.
@@ -60,9 +62,9 @@ pub struct CopyJob<'a> {
 /// One source, found.
 pub enum Given {
     /// Files of a tree.
-    Picked {
+    Selected {
         /// They.
-        picked: Vec<Picked>,
+        selected: Vec<Arc<Selected>>,
         /// `ADD`: archives among them are unpacked.
         unpacks: bool,
     },
@@ -128,10 +130,25 @@ pub enum CopyError {
         /// Its path.
         path: Vec<u8>,
     },
-    /// A file became another one meanwhile.
-    #[error("copy {}: it changed while it was read", rooted(path))]
-    Changed {
-        /// Its path in the root.
+    /// A file of the context can't be had.
+    #[error(transparent)]
+    Context(#[from] context::FilesError),
+    /// A file can't be read.
+    #[error("read {}: {source}", rooted(path))]
+    Read {
+        /// Its path.
+        path: Vec<u8>,
+        /// Why not.
+        source: io::Error,
+    },
+    /// More files than a layer may have.
+    #[error(
+        "copy {}: it holds more than {} files",
+        rooted(path),
+        limits::LAYER_ENTRIES
+    )]
+    TooMany {
+        /// Where there are too many.
         path: Vec<u8>,
     },
     /// A hard link in an archive leads nowhere.
@@ -213,11 +230,10 @@ pub fn copy(lease: &Lease, job: &CopyJob<'_>, cancel: &Cancel) -> Result<LayerRe
     let attributes = Attributes::of_job(job);
     let mut target = Target::new(&below.stack)?;
     let destination = Destination::new(job.destination);
-    for (number, given) in job.given.iter().enumerate() {
+    for given in job.given {
         let mut merge = Merge {
             target: &mut target,
             attributes: &attributes,
-            number,
         };
         merge.given(given, &destination, (lease, cancel))?;
     }
@@ -270,10 +286,10 @@ impl Merge<'_, '_> {
         work: (&Lease, &Cancel),
     ) -> Result<(), CopyError> {
         match given {
-            Given::Picked { picked, unpacks } => {
-                for picked in picked {
-                    if !(*unpacks && self.unpack_picked(picked, destination, work)?) {
-                        self.tree(picked, destination)?;
+            Given::Selected { selected, unpacks } => {
+                for selected in selected {
+                    if !(*unpacks && self.unpack_selected(selected, destination, work)?) {
+                        self.tree(selected, destination)?;
                     }
                 }
                 Ok(())
@@ -284,9 +300,8 @@ impl Merge<'_, '_> {
                 unpacks,
                 ..
             } => {
-                let whole = || file.try_clone().map(Some).map_err(CopyError::Stage);
                 if *unpacks
-                    && let Some(archive) = Archive::open(&**file, whole, work, name.as_bytes())?
+                    && let Some(archive) = Archive::open(&mut &**file, work, name.as_bytes())?
                 {
                     return self.unpack(archive, destination);
                 }
@@ -307,22 +322,16 @@ impl Merge<'_, '_> {
     }
 
     /// Unpacks a file if it is an archive; whether it was.
-    fn unpack_picked(
+    fn unpack_selected(
         &mut self,
-        picked: &Picked,
+        selected: &Selected,
         destination: &Destination,
         work: (&Lease, &Cancel),
     ) -> Result<bool, CopyError> {
-        let found = &picked.root.found;
-        if !matches!(found.facts.kind, Type::File { .. }) {
+        let Some(mut opened) = selected.open(0)? else {
             return Ok(false);
-        }
-        let whole = || match picked.files.bytes(found)? {
-            Bytes::File(file) => Ok(Some(file)),
-            Bytes::Tar(..) => Ok(None),
         };
-        let mut bytes = picked.files.bytes(found)?;
-        match Archive::open(bytes.reader(), whole, work, &picked.name)? {
+        match Archive::open(&mut opened.bytes.reader(), work, &selected.name)? {
             Some(archive) => self.unpack(archive, destination).map(|()| true),
             None => Ok(false),
         }
@@ -332,7 +341,7 @@ impl Merge<'_, '_> {
         let place = self.target.place(&destination.path)?;
         let made = self.attributes.made_directory();
         self.target.make_directories(&place, made.as_ref())?;
-        archive.unpack(self.target, &place, self.attributes, self.number)
+        archive.unpack(self.target, &place, self.attributes)
     }
 }
 
@@ -363,20 +372,18 @@ impl<'a> Attributes<'a> {
     }
 
     /// Of something that is copied.
-    fn of(&self, found: &Found, xattrs: Xattrs) -> Metadata {
-        let facts = found.facts;
-        let mode = u32::from(facts.mode);
+    fn of(&self, entry: &Entry, xattrs: Xattrs) -> Metadata {
         let mode = match self.chmod {
-            Some(chmod) if facts.kind != Type::Symlink => {
-                chmod.apply(mode, facts.kind.is_directory())
+            Some(chmod) if !matches!(entry.kind, Kind::Link(_)) => {
+                chmod.apply(entry.mode, entry.kind == Kind::Directory)
             }
-            _ => mode,
+            _ => entry.mode,
         };
         let owner = self.owner.unwrap_or(Owner {
-            uid: facts.uid,
-            gid: facts.gid,
+            uid: entry.uid,
+            gid: entry.gid,
         });
-        let (mtime_secs, mtime_nanos) = self.time(facts.mtime_secs, facts.mtime_nanos);
+        let (mtime_secs, mtime_nanos) = self.time(entry.mtime);
         Metadata {
             mode: (mode & 0o7777) as u16,
             uid: owner.uid,
@@ -387,10 +394,10 @@ impl<'a> Attributes<'a> {
         }
     }
 
-    fn time(&self, secs: i64, nanos: u32) -> (i64, u32) {
+    fn time(&self, time: Time) -> (i64, u32) {
         match self.times.at_most_secs {
-            Some(limit) if secs >= limit => (limit, 0),
-            _ => (secs, nanos),
+            Some(limit) if time.seconds >= limit => (limit, 0),
+            _ => (time.seconds, time.nanoseconds),
         }
     }
 
@@ -434,7 +441,10 @@ impl<'a> Attributes<'a> {
         let mode = self.chmod.map_or(mode, |chmod| chmod.apply(mode, false));
         let mut metadata = self.made((mode & 0o7777) as u16);
         if let Some(secs) = modified_secs {
-            (metadata.mtime_secs, metadata.mtime_nanos) = self.time(secs, 0);
+            (metadata.mtime_secs, metadata.mtime_nanos) = self.time(Time {
+                seconds: secs,
+                nanoseconds: 0,
+            });
         }
         metadata
     }
@@ -462,8 +472,8 @@ impl<'a> Attributes<'a> {
     }
 
     /// The content of a file of the root.
-    fn content_below(&self, found: &Found) -> Result<Content, CopyError> {
-        Ok(Content::Tree(Arc::clone(self.root), found.clone()))
+    fn content_below(&self, found: &Found) -> Content {
+        Content::Below(Arc::clone(self.root), found.clone())
     }
 }
 
@@ -484,17 +494,13 @@ fn whole(size_bytes: u64) -> shiplap_layer::stack::Content {
 impl Given {
     /// When the newest of it was changed.
     fn newest(&self) -> Option<i64> {
-        let mut newest = None;
         match self {
-            Self::Picked { picked, .. } => {
-                for picked in picked {
-                    let mut see = |found: &Found| newest = newest.max(Some(found.facts.mtime_secs));
-                    picked.root.each(&mut |found| see(found));
-                }
+            Self::Selected { selected, .. } => {
+                let entries = selected.iter().flat_map(|selected| &selected.tree.entries);
+                entries.map(|entry| entry.mtime.seconds).max()
             }
-            Self::Fetched { modified_secs, .. } => newest = *modified_secs,
-            Self::Inline { .. } => {}
+            Self::Fetched { modified_secs, .. } => *modified_secs,
+            Self::Inline { .. } => None,
         }
-        newest
     }
 }

@@ -20,6 +20,7 @@ use super::target::{
     Content, Directory, Leaf, LeafKind, Node, Seen, Target, child_directory, join, see_child,
 };
 use super::{Attributes, CopyError};
+use crate::context::Time;
 
 /// Bytes inflated at once.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -31,11 +32,10 @@ pub(super) struct Archive {
 }
 
 impl Archive {
-    /// Reads `file` if it is an archive, plain or compressed, whose first header is sound.
-    /// Compressed ones are inflated into a file of `lease`.
+    /// Reads `file` if it is an archive, plain or compressed, whose first header is sound, into a
+    /// file of `lease`.
     pub(super) fn open(
-        file: impl Read,
-        plain: impl FnOnce() -> Result<Option<File>, CopyError>,
+        file: &mut dyn Read,
         (lease, cancel): (&Lease, &Cancel),
         name: &[u8],
     ) -> Result<Option<Self>, CopyError> {
@@ -57,21 +57,18 @@ impl Archive {
             name,
             taken: &taken,
         };
-        let tar = if Format::of(&start) == Format::Plain {
-            if !is_tar(&start) {
-                return Ok(None);
-            }
-            match plain()? {
-                Some(file) => file,
-                // It lies within another file: only a file of its own can be looked at twice.
-                None => copying.copy(&mut start.chain(file))?,
-            }
+        let tar = if Format::of(&start) != Format::Plain {
+            copying.inflate(BufReader::new(start.chain(&mut file)))?
+        } else if is_tar(&start) {
+            Some(copying.copy(&mut start.chain(&mut file))?)
         } else {
-            match copying.inflate(BufReader::new(start.chain(file)))? {
-                Some(tar) => tar,
-                None => return Ok(None),
-            }
+            None
         };
+        let Some(tar) = tar else {
+            return Ok(None);
+        };
+        // Only at its end a file tells that it changed meanwhile.
+        io::copy(&mut file, &mut io::sink()).map_err(unreadable)?;
         let mut entries = Vec::new();
         scan_file(&tar, |entry| {
             if entries.len() as u64 >= limits::LAYER_ENTRIES {
@@ -95,8 +92,8 @@ impl Archive {
         target: &mut Target<'_>,
         destination: &[u8],
         attributes: &Attributes<'_>,
-        number: usize,
     ) -> Result<(), CopyError> {
+        let number = target.begin_copy();
         let mut unpacking = Unpacking {
             tar: self.tar,
             target,
@@ -214,7 +211,7 @@ struct Unpacking<'u, 'a> {
     attributes: &'u Attributes<'u>,
     number: usize,
     /// Files so far: they number those that may get hard links.
-    files: u64,
+    files: usize,
 }
 
 impl Unpacking<'_, '_> {
@@ -247,7 +244,7 @@ impl Unpacking<'_, '_> {
                             extents: data.extents,
                         },
                     ),
-                    link: Some((self.number, 0, self.files)),
+                    link: Some((self.number, self.files)),
                 }
             }
             EntryKind::Symlink(target) => LeafKind::Symlink(target),
@@ -260,7 +257,10 @@ impl Unpacking<'_, '_> {
 
     fn metadata(&self, entry: &Entry) -> Metadata {
         let owner = self.attributes.owner;
-        let (mtime_secs, mtime_nanos) = self.attributes.time(entry.mtime_secs, entry.mtime_nanos);
+        let (mtime_secs, mtime_nanos) = self.attributes.time(Time {
+            seconds: entry.mtime_secs,
+            nanoseconds: entry.mtime_nanos,
+        });
         Metadata {
             mode: entry.mode,
             uid: owner.map_or(entry.uid, |owner| owner.uid),
@@ -326,7 +326,7 @@ impl Unpacking<'_, '_> {
         let below = self.target.below();
         let kind = match found.facts.kind {
             Type::File { .. } => LeafKind::File {
-                content: self.attributes.content_below(found)?,
+                content: self.attributes.content_below(found),
                 link: None,
             },
             Type::Symlink => LeafKind::Symlink(below.read_link(found)?),

@@ -11,6 +11,7 @@ use shiplap_ops::step::Cancel;
 
 use super::CopyError;
 use super::target::{Content, Directory, Leaf, LeafKind, LinkNumber, Node, Target, join};
+use crate::execute::selection::Selected;
 
 /// Writes all that the layer has.
 pub(super) fn write<W: Write>(
@@ -119,27 +120,64 @@ impl<W: Write> Entries<'_, W> {
                 self.out
                     .file(path, metadata, content.size_bytes, &mut reader)
             }
-            Content::Tree(files, found) => {
-                let size_bytes = match found.facts.kind {
-                    Type::File { size_bytes } => size_bytes,
-                    _ => 0,
-                };
+            Content::Below(files, found) => {
                 let mut bytes = files.bytes(found)?;
-                let mut reader = Watched {
-                    reader: bytes.reader(),
-                    cancel: self.cancel,
-                };
-                self.out.file(path, metadata, size_bytes, &mut reader)
+                let size_bytes = size_of(found);
+                self.watched(path, metadata, size_bytes, bytes.reader())
+            }
+            Content::Selected(selected, number) => {
+                return self.selected(selected, *number, metadata, path);
             }
         };
+        self.outcome(written)
+    }
+
+    fn selected(
+        &mut self,
+        selected: &Selected,
+        number: usize,
+        metadata: &Metadata,
+        path: &[u8],
+    ) -> Result<(), CopyError> {
+        let opened = selected.open(number)?;
+        let Some(mut opened) = opened else {
+            return Ok(());
+        };
+        let metadata = Metadata {
+            xattrs: opened.xattrs,
+            ..metadata.clone()
+        };
+        let size_bytes = selected.tree.entries[number].size_bytes();
+        let written = self.watched(path, &metadata, size_bytes, opened.bytes.reader());
+        self.outcome(written)
+    }
+
+    fn watched(
+        &mut self,
+        path: &[u8],
+        metadata: &Metadata,
+        size_bytes: u64,
+        reader: Box<dyn Read + '_>,
+    ) -> Result<(), WriteError> {
+        let mut reader = Watched {
+            reader,
+            cancel: self.cancel,
+        };
+        self.out.file(path, metadata, size_bytes, &mut reader)
+    }
+
+    fn outcome(&self, written: Result<(), WriteError>) -> Result<(), CopyError> {
         match written {
             Err(_) if self.cancel.is_cancelled() => Err(CopyError::Canceled),
-            // It is another file than the one that was looked at.
-            Err(WriteError::Length { .. }) => Err(CopyError::Changed {
-                path: path.to_vec(),
-            }),
             result => Ok(result?),
         }
+    }
+}
+
+fn size_of(found: &Found) -> u64 {
+    match found.facts.kind {
+        Type::File { size_bytes } => size_bytes,
+        _ => 0,
     }
 }
 

@@ -3,17 +3,19 @@
 //! destination, and gets the source's if it is below; a file takes the place of a file, never
 //! that of a directory, nor a directory that of a file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use shiplap_layer::stack::{Found, Stack, Type};
-use shiplap_layer::tar::Metadata;
+use std::sync::Arc;
+
+use shiplap_layer::stack::Stack;
 use shiplap_model::path;
 
-use super::pick::{Pick, Picked};
 use super::target::{
     Content, Directory, Leaf, LeafKind, Node, Target, child_directory, join, see_child,
 };
 use super::{Attributes, CopyError};
+use crate::context::{Entry, Kind};
+use crate::execute::selection::Selected;
 
 /// Where something goes.
 pub(super) struct Destination {
@@ -44,39 +46,41 @@ impl Destination {
 pub(super) struct Merge<'m, 'a> {
     pub(super) target: &'m mut Target<'a>,
     pub(super) attributes: &'m Attributes<'m>,
-    /// Which copy of the step it is.
-    pub(super) number: usize,
 }
 
 impl Merge<'_, '_> {
-    /// Copies what was picked.
+    /// Copies what was selected.
     pub(super) fn tree(
         &mut self,
-        picked: &Picked,
+        selected: &Arc<Selected>,
         destination: &Destination,
     ) -> Result<(), CopyError> {
-        if !picked.root.found.is_directory() {
-            let leaf = self.leaf(picked, &picked.root.found)?;
-            return self.file(&picked.name, leaf, destination);
+        let firsts = selected.tree.entries.iter();
+        let entries = Entries {
+            selected,
+            attributes: self.attributes,
+            number: self.target.begin_copy(),
+            below: self.target.below(),
+            firsts: firsts.filter_map(|entry| entry.hard_link).collect(),
+        };
+        let Some(root) = selected.tree.entries.first() else {
+            // All of it is excluded.
+            return Ok(());
+        };
+        if !selected.is_directory {
+            let leaf = entries.leaf(0, root)?;
+            return self.file(&selected.name, leaf, destination);
         }
         let place = self.prepare(destination)?;
         let made = self.attributes.made_directory();
         self.target.make_directories(&place, made.as_ref())?;
-        let below = self.target.below();
         let directory = self.target.directory_mut(&place)?;
         if let Some(metadata) = &mut directory.metadata {
             // It was made for what is copied into it.
-            let facts = picked.root.found.facts;
-            let time = self.attributes.time(facts.mtime_secs, facts.mtime_nanos);
+            let time = self.attributes.time(root.mtime);
             (metadata.mtime_secs, metadata.mtime_nanos) = time;
         }
-        let entries = Entries {
-            picked,
-            attributes: self.attributes,
-            number: self.number,
-            below,
-        };
-        entries.merge(&picked.root, directory, &place)
+        entries.fill(&mut 1, b"", directory, &place)
     }
 
     /// Copies a file called `name`.
@@ -105,49 +109,100 @@ impl Merge<'_, '_> {
         self.target.make_directories(&directory, made.as_ref())?;
         Ok(self.target.place(&destination.path)?)
     }
-
-    fn leaf(&self, picked: &Picked, found: &Found) -> Result<Leaf, CopyError> {
-        leaf(picked, found, self.attributes, self.number)
-    }
 }
 
-/// The content of one picked directory.
+/// The content of something selected.
 struct Entries<'e> {
-    picked: &'e Picked,
+    selected: &'e Arc<Selected>,
     attributes: &'e Attributes<'e>,
     number: usize,
     below: &'e Stack,
+    /// Files that have more names.
+    firsts: HashSet<usize>,
 }
 
 impl Entries<'_> {
-    /// Puts what is below `pick` into `directory`, whose path is `path`.
-    fn merge(&self, pick: &Pick, directory: &mut Directory, path: &[u8]) -> Result<(), CopyError> {
-        for (name, entry) in &pick.below {
+    /// Puts the entries from number `at` on that are in `parent` into `directory`, whose path is
+    /// `path`.
+    fn fill(
+        &self,
+        at: &mut usize,
+        parent: &[u8],
+        directory: &mut Directory,
+        path: &[u8],
+    ) -> Result<(), CopyError> {
+        while let Some(entry) = self.selected.tree.entries.get(*at) {
+            let Some(name) = name_in(&entry.path, parent) else {
+                return Ok(());
+            };
+            let number = *at;
+            *at += 1;
             let path = join(path, name);
-            if !entry.found.is_directory() {
-                let leaf = leaf(self.picked, &entry.found, self.attributes, self.number)?;
+            if entry.kind != Kind::Directory {
+                let leaf = self.leaf(number, entry)?;
                 put_leaf(directory, name, &path, leaf, self.below)?;
                 continue;
             }
-            let metadata = self.metadata(&entry.found)?;
+            if name.starts_with(b".wh.") {
+                return Err(CopyError::Whiteout { path });
+            }
+            let metadata = self.attributes.of(entry, self.selected.xattrs(number)?);
             if see_child(directory, name, self.below)?.is_nothing() {
                 let new = Directory::new(metadata);
                 directory
                     .children
-                    .insert(name.clone(), Node::Directory(new));
-            } else if entry.is_wanted {
+                    .insert(name.to_vec(), Node::Directory(new));
+            } else {
                 child_directory(directory, name, &path, self.below)?.metadata = Some(metadata);
             }
             let child = child_directory(directory, name, &path, self.below)?;
-            self.merge(entry, child, &path)?;
+            self.fill(at, &entry.path, child, &path)?;
         }
         Ok(())
     }
 
-    fn metadata(&self, found: &Found) -> Result<Metadata, CopyError> {
-        let xattrs = self.picked.files.stack.xattrs(found)?;
-        Ok(self.attributes.of(found, xattrs))
+    fn leaf(&self, number: usize, entry: &Entry) -> Result<Leaf, CopyError> {
+        let entries = &self.selected.tree.entries;
+        let kind = match &entry.kind {
+            Kind::File(_) => {
+                let first = entry.hard_link.unwrap_or(number);
+                LeafKind::File {
+                    content: Content::Selected(Arc::clone(self.selected), first),
+                    link: self.firsts.contains(&first).then_some((self.number, first)),
+                }
+            }
+            Kind::Link(target) => LeafKind::Symlink(target.clone()),
+            Kind::CharDevice(major, minor) => LeafKind::CharDevice(*major, *minor),
+            Kind::BlockDevice(major, minor) => LeafKind::BlockDevice(*major, *minor),
+            Kind::Fifo => LeafKind::Fifo,
+            Kind::Directory => {
+                return Err(CopyError::IsDirectory {
+                    path: entry.path.clone(),
+                });
+            }
+        };
+        // Names of one file have what the first one has.
+        let described = entry.hard_link.and_then(|first| entries.get(first));
+        let xattrs = match kind {
+            // They come with the bytes.
+            LeafKind::File { .. } => BTreeMap::new(),
+            _ => self.selected.xattrs(number)?,
+        };
+        Ok(Leaf {
+            metadata: self.attributes.of(described.unwrap_or(entry), xattrs),
+            kind,
+        })
     }
+}
+
+/// The name of the entry `path` in `parent`, if it is in it.
+fn name_in<'p>(path: &'p [u8], parent: &[u8]) -> Option<&'p [u8]> {
+    let name = if parent.is_empty() {
+        path
+    } else {
+        path.strip_prefix(parent)?.strip_prefix(b"/")?
+    };
+    (!name.contains(&b'/')).then_some(name)
 }
 
 /// Puts what is no directory at `path`, the entry `name` of `directory`.
@@ -170,34 +225,4 @@ pub(super) fn put_leaf(
     }
     directory.children.insert(name.to_vec(), Node::Leaf(leaf));
     Ok(())
-}
-
-fn leaf(
-    picked: &Picked,
-    found: &Found,
-    attributes: &Attributes<'_>,
-    number: usize,
-) -> Result<Leaf, CopyError> {
-    let stack = &picked.files.stack;
-    let kind = match found.facts.kind {
-        Type::File { .. } => LeafKind::File {
-            content: Content::Tree(std::sync::Arc::clone(&picked.files), found.clone()),
-            link: (found.facts.nlink > 1).then_some((number, found.layer, found.inode.0)),
-        },
-        Type::Symlink => LeafKind::Symlink(stack.read_link(found)?),
-        Type::CharDevice { major, minor } => LeafKind::CharDevice(major, minor),
-        Type::BlockDevice { major, minor } => LeafKind::BlockDevice(major, minor),
-        Type::Fifo => LeafKind::Fifo,
-        // A merged tree shows no whiteout, and a directory is no leaf.
-        Type::Directory { .. } | Type::Whiteout => {
-            return Err(CopyError::IsDirectory {
-                path: found.path.clone(),
-            });
-        }
-    };
-    let xattrs: BTreeMap<_, _> = stack.xattrs(found)?;
-    Ok(Leaf {
-        metadata: attributes.of(found, xattrs),
-        kind,
-    })
 }

@@ -13,11 +13,14 @@ use shiplap_layer::tar::Metadata;
 
 use super::CopyError;
 use crate::execute::files::Files;
+use crate::execute::selection::Selected;
 
 /// The root as it will be. Paths are clean, from the root, without leading slash.
 pub(super) struct Target<'a> {
     below: &'a Stack,
     root: Directory,
+    /// How many copies went into it.
+    copies: usize,
 }
 
 /// One entry that the layer has.
@@ -62,16 +65,18 @@ pub(super) enum LeafKind {
     Fifo,
 }
 
-/// Tells files with several names apart: by the copy they came with, layer and inode.
-pub(super) type LinkNumber = (usize, usize, u64);
+/// Tells files with several names apart: by the copy they came with, and the first name's number.
+pub(super) type LinkNumber = (usize, usize);
 
 /// The bytes of a file.
 #[derive(Clone)]
 pub(super) enum Content {
     /// They are here.
     Inline(Arc<[u8]>),
-    /// They are in a tree.
-    Tree(Arc<Files>, Found),
+    /// They are those of something selected: its number in the tree.
+    Selected(Arc<Selected>, usize),
+    /// They are in the root.
+    Below(Arc<Files>, Found),
     /// They are in a file, as an archive's tar: where.
     Part(Arc<std::fs::File>, stack::Content),
 }
@@ -126,7 +131,14 @@ impl<'a> Target<'a> {
                 ..Directory::default()
             },
             below,
+            copies: 0,
         })
+    }
+
+    /// Another copy begins; its number.
+    pub(super) fn begin_copy(&mut self) -> usize {
+        self.copies += 1;
+        self.copies
     }
 
     /// What lies below.
@@ -280,7 +292,7 @@ fn names(path: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// The clean path `name` within the clean path `directory`; either may be empty.
-pub(super) fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
+pub(crate) fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
     match (directory, name) {
         (b"", name) => name.to_vec(),
         (directory, b"") => directory.to_vec(),

@@ -10,6 +10,8 @@ use shiplap_ops::step::Cancel;
 use shiplap_store::{Access, Lease, Store, StoreError};
 
 use super::*;
+use crate::context::{Context, Facts};
+use crate::execute::selection::{of_context, of_layers};
 
 const TIMES: CopyTimes = CopyTimes {
     at_most_secs: None,
@@ -85,6 +87,16 @@ fn write(writer: &mut Writer<&mut dyn io::Write>, entry: &str) {
             .file(path.as_bytes(), &metadata, size, &mut content.as_bytes())
             .unwrap();
     }
+}
+
+fn select(
+    files: &Arc<Files>,
+    source: &str,
+    excludes: &Patterns,
+    parents: bool,
+) -> Result<Vec<Arc<Selected>>, CopyError> {
+    let selected = of_layers(files, source, excludes, parents)?;
+    Ok(selected.into_iter().map(Arc::new).collect())
 }
 
 /// What is in a tree, in the words of [`Fixture::layer`] but with all attributes, and without
@@ -163,8 +175,8 @@ fn run(fixture: &Fixture, root: &[&str], source: &str, command: &str) -> Result<
                 name: name.to_owned(),
                 content: Arc::from(name.as_bytes()),
             },
-            None => Given::Picked {
-                picked: pick(&source, source_path, &excludes, has("--parents"))?,
+            None => Given::Selected {
+                selected: select(&source, source_path, &excludes, has("--parents"))?,
                 unpacks: is_add,
             },
         });
@@ -406,8 +418,8 @@ fn the_layer_is_determined() {
     let layer = |sources: &[&str]| {
         let given: Vec<_> = sources
             .iter()
-            .map(|path| Given::Picked {
-                picked: pick(&source, path, &Patterns::default(), false).unwrap(),
+            .map(|path| Given::Selected {
+                selected: select(&source, path, &Patterns::default(), false).unwrap(),
                 unpacks: false,
             })
             .collect();
@@ -433,8 +445,8 @@ fn times() {
     let source = fixture.files(&["a d/ d/b"]);
     let root = fixture.files(&[""]);
     let mtimes = |at_most_secs| {
-        let given = [Given::Picked {
-            picked: pick(&source, ".", &Patterns::default(), false).unwrap(),
+        let given = [Given::Selected {
+            selected: select(&source, ".", &Patterns::default(), false).unwrap(),
             unpacks: false,
         }];
         let job = CopyJob {
@@ -498,8 +510,8 @@ fn what_is_canceled_leaves_nothing() {
     cancel.cancel();
     let job = CopyJob {
         root: &source,
-        given: &[Given::Picked {
-            picked: pick(&source, "a", &Patterns::default(), false).unwrap(),
+        given: &[Given::Selected {
+            selected: select(&source, "a", &Patterns::default(), false).unwrap(),
             unpacks: false,
         }],
         destination: "/x",
@@ -550,8 +562,8 @@ fn check_archive(root: &str, entries: &str, command: &str, expected: &str) {
         let destination = command.rsplit(' ').next().unwrap();
         let job = CopyJob {
             root: &files,
-            given: &[Given::Picked {
-                picked: pick(&source, "archive", &Patterns::default(), false).unwrap(),
+            given: &[Given::Selected {
+                selected: select(&source, "archive", &Patterns::default(), false).unwrap(),
                 unpacks: true,
             }],
             destination,
@@ -659,34 +671,50 @@ fn what_is_no_archive_is_copied() {
 }
 
 #[test]
-fn real_files_are_copied() {
+fn files_of_a_context_are_copied() {
     let directory = tempfile::tempdir().unwrap();
     let path: &Path = directory.path();
     std::fs::write(path.join("a"), "1").unwrap();
+    std::fs::hard_link(path.join("a"), path.join("b")).unwrap();
     std::os::unix::fs::symlink("a", path.join("l")).unwrap();
-    let root = shiplap_layer::root::Root::open(path).unwrap();
-    let layer = shiplap_layer::diff::UpperLayer::new(root, shiplap_layer::unpack::Marks::User);
-    let source = Arc::new(Files::of_tree(Arc::new(layer)).unwrap());
+    let has_xattrs = rustix::fs::setxattr(
+        path.join("a"),
+        "user.a",
+        b"test",
+        rustix::fs::XattrFlags::empty(),
+    )
+    .is_ok();
     let fixture = Fixture::new();
-    let given = [Given::Picked {
-        picked: pick(&source, ".", &Patterns::default(), false).unwrap(),
-        unpacks: false,
-    }];
-    // It is longer than it was when it was picked.
-    std::fs::write(path.join("a"), "123").unwrap();
-    let job = CopyJob {
-        root: &fixture.files(&[""]),
-        given: &given,
-        destination: "/",
-        owner: Some(Owner::default()),
-        chmod: None,
-        link: false,
-        times: TIMES,
+    let context = Arc::new(Context::open(path, Facts::default()).unwrap());
+    let select = || {
+        let selected = of_context(&context, ".", &Patterns::default(), false).unwrap();
+        [Given::Selected {
+            selected: selected.into_iter().map(Arc::new).collect(),
+            unpacks: false,
+        }]
     };
-    let changed = copy(&fixture.lease, &job, &Cancel::new().unwrap());
-    assert!(matches!(changed, Err(CopyError::Changed { .. })));
-    std::fs::write(path.join("a"), "1").unwrap();
-    let layer = copy(&fixture.lease, &job, &Cancel::new().unwrap()).unwrap();
+    let copied = |given: &[Given]| {
+        let job = CopyJob {
+            root: &fixture.files(&[""]),
+            given,
+            destination: "/",
+            owner: None,
+            chmod: None,
+            link: false,
+            times: TIMES,
+        };
+        copy(&fixture.lease, &job, &Cancel::new().unwrap())
+    };
+    let layer = copied(&select()).unwrap();
     let files = Files::of_layers(&fixture.store, &[layer.diff_id]).unwrap();
-    assert_eq!(listing(&files), "a=1 l->a");
+    assert_eq!(listing(&files), "a=1 b==a l->a");
+    if has_xattrs {
+        let found = files.find(b"a").unwrap().unwrap();
+        assert_eq!(files.stack.xattrs(&found).unwrap()[&b"user.a"[..]], b"test");
+    }
+    // It becomes another one after it was looked at.
+    let given = select();
+    std::fs::write(path.join("a"), "123").unwrap();
+    let error = copied(&given).err().unwrap().to_string();
+    assert!(error.contains("changed"), "{error}");
 }
