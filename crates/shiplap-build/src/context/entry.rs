@@ -159,6 +159,7 @@ impl Entry {
             uid,
             gid,
             mtime,
+            is_wanted: true,
             hard_link: None,
             stamp: Stamp::default(),
         }

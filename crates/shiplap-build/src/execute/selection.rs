@@ -143,7 +143,7 @@ pub fn of_layers(
             continue;
         }
         let is_excluded = !is_directory && is_pattern && excludes.excludes(&name);
-        let (tree, found) = filter.tree(found, is_excluded)?;
+        let (tree, found) = filter.tree(&found, is_excluded)?;
         selected.push(Selected {
             name,
             is_directory,
@@ -257,13 +257,13 @@ fn entry(files: &Files, path: Vec<u8>, found: &Found) -> Result<Entry, StackErro
 
 impl Filter<'_> {
     /// A source with what is meant below.
-    fn tree(&self, found: Found, is_excluded: bool) -> Result<(Tree, Vec<Found>), CopyError> {
+    fn tree(&self, found: &Found, is_excluded: bool) -> Result<(Tree, Vec<Found>), CopyError> {
         let mut gathered = Gathered::default();
         if !is_excluded {
             gathered.push(self.files, Vec::new(), found.clone())?;
         }
         if found.is_directory() {
-            self.entries(&found, b"", &Entered::default(), &mut gathered)?;
+            self.entries(found, b"", &Entered::default(), &mut gathered)?;
         }
         Ok((Tree::new(gathered.entries), gathered.found))
     }
@@ -315,6 +315,9 @@ impl Filter<'_> {
         // Its place comes first, and is given up if nothing in it is meant.
         let place = gathered.entries.len();
         gathered.push(self.files, path.clone(), found.clone())?;
+        if let Some(entry) = gathered.entries.last_mut() {
+            entry.is_wanted = is_wanted;
+        }
         self.entries(&found, &path, &inside, gathered)?;
         if !is_wanted && gathered.entries.len() == place + 1 {
             gathered.entries.pop();

@@ -17,7 +17,8 @@ use shiplap_ops::step::Cancel;
 use shiplap_store::Lease;
 
 use super::target::{
-    Content, Directory, Leaf, LeafKind, Node, Seen, Target, child_directory, join, see_child,
+    Content, Directory, Leaf, LeafKind, Node, Seen, Target, child_directory, join, metadata_of,
+    see_child,
 };
 use super::{Attributes, CopyError};
 use crate::context::Time;
@@ -333,14 +334,7 @@ impl Unpacking<'_, '_> {
             _ => return Ok(None),
         };
         Ok(Some(Leaf {
-            metadata: Metadata {
-                mode: found.facts.mode,
-                uid: found.facts.uid,
-                gid: found.facts.gid,
-                mtime_secs: found.facts.mtime_secs,
-                mtime_nanos: found.facts.mtime_nanos,
-                xattrs: below.xattrs(found)?,
-            },
+            metadata: metadata_of(found, below)?,
             kind,
         }))
     }

@@ -5,12 +5,14 @@
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 
-use shiplap_layer::stack::{Found, Stack, StackError, Type};
+use shiplap_layer::stack::{Found, Stack, Type};
 use shiplap_layer::tar::{Metadata, WriteError, Writer};
 use shiplap_ops::step::Cancel;
 
 use super::CopyError;
-use super::target::{Content, Directory, Leaf, LeafKind, LinkNumber, Node, Target, join};
+use super::target::{
+    Content, Directory, Leaf, LeafKind, LinkNumber, Node, Target, join, metadata_of,
+};
 use crate::execute::selection::Selected;
 
 /// Writes all that the layer has.
@@ -53,7 +55,7 @@ impl<W: Write> Entries<'_, W> {
         match (&directory.metadata, &directory.below) {
             (Some(metadata), _) => self.out.directory(path, metadata)?,
             (None, Some(found)) if !directory.children.is_empty() => {
-                let metadata = self.metadata_below(found)?;
+                let metadata = metadata_of(found, self.below)?;
                 self.out.directory(path, &metadata)?;
             }
             // Nothing is new in it, or whoever looks is to look below for its attributes.
@@ -63,17 +65,6 @@ impl<W: Write> Entries<'_, W> {
             self.out.opaque(path)?;
         }
         self.children(directory, path)
-    }
-
-    fn metadata_below(&self, found: &Found) -> Result<Metadata, StackError> {
-        Ok(Metadata {
-            mode: found.facts.mode,
-            uid: found.facts.uid,
-            gid: found.facts.gid,
-            mtime_secs: found.facts.mtime_secs,
-            mtime_nanos: found.facts.mtime_nanos,
-            xattrs: self.below.xattrs(found)?,
-        })
     }
 
     fn leaf(&mut self, leaf: &Leaf, path: &[u8]) -> Result<(), CopyError> {

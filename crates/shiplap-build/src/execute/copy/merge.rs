@@ -148,14 +148,18 @@ impl Entries<'_> {
             }
             let metadata = self.attributes.of(entry, self.selected.xattrs(number)?);
             if see_child(directory, name, self.below)?.is_nothing() {
-                let new = Directory::new(metadata);
+                let new = Directory::new(metadata.clone());
                 directory
                     .children
                     .insert(name.to_vec(), Node::Directory(new));
-            } else {
-                child_directory(directory, name, &path, self.below)?.metadata = Some(metadata);
             }
             let child = child_directory(directory, name, &path, self.below)?;
+            if entry.is_wanted {
+                child.metadata = Some(metadata);
+            } else {
+                // One on the way that is there already gets nothing but the mode.
+                child.set_mode(metadata.mode, self.below)?;
+            }
             self.fill(at, &entry.path, child, &path)?;
         }
         Ok(())

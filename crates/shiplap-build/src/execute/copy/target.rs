@@ -111,6 +111,19 @@ impl Directory {
         }
     }
 
+    /// Gives it another mode, and leaves all else.
+    pub(super) fn set_mode(&mut self, mode: u16, below: &Stack) -> Result<(), StackError> {
+        if self.metadata.is_none()
+            && let Some(found) = &self.below
+        {
+            self.metadata = Some(metadata_of(found, below)?);
+        }
+        if let Some(metadata) = &mut self.metadata {
+            metadata.mode = mode;
+        }
+        Ok(())
+    }
+
     fn see(&self, name: &[u8], below: &Stack) -> Result<Seen<'_>, StackError> {
         if let Some(node) = self.children.get(name) {
             return Ok(Seen::Ours(node));
@@ -284,6 +297,18 @@ pub(super) fn see_child<'d>(
     below: &Stack,
 ) -> Result<Seen<'d>, StackError> {
     directory.see(name, below)
+}
+
+/// The attributes of what is there.
+pub(super) fn metadata_of(found: &Found, below: &Stack) -> Result<Metadata, StackError> {
+    Ok(Metadata {
+        mode: found.facts.mode,
+        uid: found.facts.uid,
+        gid: found.facts.gid,
+        mtime_secs: found.facts.mtime_secs,
+        mtime_nanos: found.facts.mtime_nanos,
+        xattrs: below.xattrs(found)?,
+    })
 }
 
 fn names(path: &[u8]) -> impl Iterator<Item = &[u8]> {
