@@ -13,6 +13,7 @@ mod chmod;
 mod command;
 mod compose;
 mod draft;
+mod epoch;
 mod error;
 pub(crate) mod graph;
 mod input;
@@ -27,6 +28,7 @@ pub use chmod::{Chmod, ChmodError};
 pub(crate) use compose::{Witness, observe};
 pub use compose::{needs, needs_of, plan};
 pub(crate) use draft::State;
+pub use epoch::Epoch;
 pub use error::{Fault, PlanError};
 pub use input::{NamedContext, NeededImage, Needs, PlanInput, Resolved, ResolvedImage};
 
@@ -53,7 +55,7 @@ pub struct Plan {
     pub target: StageId,
     /// Platform of the result.
     pub platform: Platform,
-    /// `SOURCE_DATE_EPOCH`, as an argument or by the Dockerfile's first lines, in seconds.
+    /// `SOURCE_DATE_EPOCH`, as an argument or by the Dockerfile's first lines, in seconds since 1970.
     pub source_date_epoch: Option<i64>,
 }
 

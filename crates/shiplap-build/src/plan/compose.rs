@@ -7,6 +7,7 @@ use shiplap_model::config::ImageConfig;
 use shiplap_model::dockerfile::{Dockerfile, Instruction, Span};
 
 use super::draft::{Draft, State};
+use super::epoch::{self, Epoch};
 use super::error::{Fault, PlanError};
 use super::graph::{Graph, Node, Origin, Reach};
 use super::input::{Needs, PlanInput, Resolved};
@@ -38,7 +39,11 @@ pub fn needs_of(
     breadth: Breadth,
 ) -> Result<Needs, PlanError> {
     let graph = Graph::new(file, input)?;
-    Ok(graph.reach(resolved, breadth)?.into_needs())
+    let epoch = epoch::of(&graph)?;
+    Ok(Needs {
+        epoch: epoch.filter(|epoch| !matches!(epoch, Epoch::Seconds(_))),
+        ..graph.reach(resolved, breadth)?.into_needs()
+    })
 }
 
 /// Makes a plan only for somebody to look on; what it is, nobody asks.
@@ -134,20 +139,23 @@ fn finish(plan: &mut Plan, input: &PlanInput) {
     }
 }
 
+/// The seconds, if they are known. A context says them to whoever looks into it, which is what
+/// happens without any.
 fn source_date_epoch(graph: &Graph<'_>) -> Result<Option<i64>, PlanError> {
-    const NAME: &str = "SOURCE_DATE_EPOCH";
-    let given = graph.input.build_args.get(NAME).map(String::as_str);
-    let Some(text) = given
-        .or_else(|| graph.globals.get(NAME))
-        .filter(|text| !text.is_empty())
-    else {
-        return Ok(None);
-    };
-    let seconds = text.parse().map_err(|_| PlanError {
-        span: None,
-        fault: Fault::SourceDateEpoch(text.to_owned()),
-    })?;
-    Ok(Some(seconds))
+    match epoch::of(graph)? {
+        None | Some(Epoch::Context) => Ok(None),
+        Some(Epoch::Seconds(seconds)) => Ok(Some(seconds)),
+        Some(Epoch::Named(_) | Epoch::Remote(_)) => Err(PlanError {
+            span: None,
+            fault: Fault::SourceDateEpoch(
+                graph
+                    .globals
+                    .get(epoch::NAME)
+                    .unwrap_or_default()
+                    .to_owned(),
+            ),
+        }),
+    }
 }
 
 struct Composer<'g> {

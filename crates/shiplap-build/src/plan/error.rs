@@ -59,9 +59,14 @@ pub enum Fault {
     /// The plan was asked for before all of [`super::needs`] were answered.
     #[error("nothing is known of image {} for {}", .0.name, .0.platform)]
     Unresolved(ImageKey),
-    /// `SOURCE_DATE_EPOCH` is no number of seconds.
+    /// `SOURCE_DATE_EPOCH` is neither seconds nor something to take them from.
     #[error("invalid SOURCE_DATE_EPOCH: {0}")]
     SourceDateEpoch(String),
+    /// `SOURCE_DATE_EPOCH` names a stage that is more than one thing from elsewhere.
+    #[error(
+        "SOURCE_DATE_EPOCH stage does not meet source-only requirements: it must be FROM scratch and exactly one ADD of a URL or a repository"
+    )]
+    EpochStage,
     /// A word with wrong quotes or variables.
     #[error("process {word:?}: {source}")]
     Expansion {

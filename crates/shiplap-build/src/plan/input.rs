@@ -8,6 +8,7 @@ use shiplap_model::dockerfile::{Meant, Span};
 use shiplap_model::{Digest, ImageConfig, Platform, Reference};
 
 use super::ImageKey;
+use super::epoch::{self, Epoch};
 use crate::options::BuildOptions;
 
 /// What the caller decides.
@@ -63,6 +64,13 @@ impl PlanInput {
                 .collect(),
             shows_platform: options.input.platforms.len() > 1,
         }
+    }
+
+    /// Says what `SOURCE_DATE_EPOCH` is, where it is to be taken from something; `None`: that has
+    /// no time.
+    pub fn set_epoch(&mut self, seconds: Option<i64>) {
+        let text = seconds.map_or_else(String::new, |seconds| seconds.to_string());
+        self.build_args.insert(epoch::NAME.to_owned(), text);
     }
 
     /// The named context that stands for the stage or image `name`, and its short name.
@@ -137,6 +145,9 @@ pub struct Needs {
     pub images: Vec<NeededImage>,
     /// Named contexts whose files are used.
     pub named_contexts: Vec<String>,
+    /// Where `SOURCE_DATE_EPOCH` is to be taken from, if it is not a number: see
+    /// [`PlanInput::set_epoch`].
+    pub epoch: Option<Epoch>,
 }
 
 /// An image that is needed, and who needs it.

@@ -92,7 +92,7 @@ impl Draft<'_> {
     }
 }
 
-fn item(path: String, is_add: bool) -> Result<Item, Fault> {
+pub(super) fn item(path: String, is_add: bool) -> Result<Item, Fault> {
     match GitReference::parse(&path)? {
         Some(reference) if !reference.looks_local => match is_add {
             true => Ok(Item::Git(path)),

@@ -31,8 +31,12 @@ impl Variables {
     }
 
     pub(crate) fn set(&mut self, name: &str, value: &str) {
-        self.0.retain(|(own, _)| own != name);
+        self.remove(name);
         self.0.push((name.to_owned(), value.to_owned()));
+    }
+
+    pub(super) fn remove(&mut self, name: &str) {
+        self.0.retain(|(own, _)| own != name);
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
