@@ -193,7 +193,7 @@ impl<'g> Composer<'g> {
         let at = |fault: Fault| fault.at(written.span);
         let (base, state) = self.begin(node).map_err(at)?;
         let triggers = reach.triggers.get(&number).map_or(&[][..], Vec::as_slice);
-        let mut naming = self.naming(node, &state, triggers.len());
+        let mut naming = self.naming(node, &state, triggers);
         let vertex = self.vertex(node, &base, &mut naming);
         let mut draft = Draft {
             graph,
@@ -270,19 +270,20 @@ impl<'g> Composer<'g> {
         wanted.unwrap_or_else(|| self.graph.input.target_platform())
     }
 
-    fn naming(&self, node: &Node, state: &State, triggers: usize) -> Naming {
+    fn naming(&self, node: &Node, state: &State, triggers: &[Instruction]) -> Naming {
         let input = self.graph.input;
         let written = self.graph.file.stages.iter().zip(&self.graph.nodes);
         let own = written.filter(|(_, other)| std::ptr::eq(*other, node));
         let vertices = own
             .flat_map(|(stage, _)| &stage.instructions)
+            .chain(triggers)
             .filter(|instruction| naming::is_vertex(instruction))
             .count();
         let base = matches!(node.base, Origin::Image(_) | Origin::Named(_));
         Naming::new(
             (!self.graph.has_one_stage()).then(|| node.name.clone()),
             input.shows_platform.then(|| state.platform.clone()),
-            usize::from(base) + vertices + triggers,
+            usize::from(base) + vertices,
         )
     }
 

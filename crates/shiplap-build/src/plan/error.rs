@@ -1,5 +1,6 @@
 //! Why a build can't be planned, and where in the Dockerfile that is.
 
+use shiplap_model::digest::DigestError;
 use shiplap_model::dockerfile::{Meant, MountFault, Span, SyntaxErrors};
 use shiplap_model::expansion::ExpansionError;
 use shiplap_model::git_reference::GitReferenceError;
@@ -128,6 +129,9 @@ pub enum Fault {
     /// `--checksum` and the source say different things.
     #[error("checksum mismatch {0:?} != {1:?}")]
     Checksums(String, String),
+    /// `ADD --checksum` of a URL, which is no digest.
+    #[error("read the checksum: {0}")]
+    Digest(#[from] DigestError),
     /// `COPY https://…`.
     #[error("source can't be a URL for COPY")]
     CopyUrl,

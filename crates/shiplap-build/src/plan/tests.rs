@@ -5,6 +5,9 @@ use shiplap_model::dockerfile;
 
 use super::*;
 
+mod shown;
+mod snapshots;
+
 /// What the test tables' base images are: busybox, and nothing else.
 pub(crate) fn stand_in() -> ImageConfig {
     serde_json::from_value(json!({

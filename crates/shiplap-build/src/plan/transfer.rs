@@ -1,5 +1,6 @@
 //! `COPY` and `ADD`.
 
+use shiplap_model::Digest;
 use shiplap_model::dockerfile::{Transfer, TransferSource};
 use shiplap_model::git_reference::GitReference;
 
@@ -126,7 +127,12 @@ fn check_add(add: &Add, items: &[Item]) -> Result<(), Fault> {
     }
     match items {
         _ if add.checksum.is_none() => Ok(()),
-        [Item::Url(_) | Item::Git(_)] => Ok(()),
+        [Item::Url(_)] => {
+            let checksum = add.checksum.as_deref().unwrap_or_default();
+            checksum.parse::<Digest>()?;
+            Ok(())
+        }
+        [Item::Git(_)] => Ok(()),
         [_] => Err(Fault::ChecksumOfFiles),
         _ => Err(Fault::ChecksumOfSeveral),
     }
