@@ -132,6 +132,45 @@ pub fn parse_trigger(text: &str) -> Result<Instruction, SyntaxErrors> {
     Err(SyntaxErrors(errors))
 }
 
+/// A text that is to be one instruction.
+pub(crate) enum Single {
+    /// Blank, or comments.
+    None,
+    /// Its word, and what it says.
+    One(String, Box<Result<Kind, Fault>>),
+    /// More than one.
+    Several,
+}
+
+/// Reads a text that is to be one instruction, and no `FROM`.
+pub(crate) fn read_single(text: &str) -> Single {
+    let wrong = |word: &str, fault| Single::One(word.to_owned(), Box::new(Err(fault)));
+    let mut reader = Reader::of(text.as_bytes());
+    if reader.lines.is_too_long() {
+        return wrong("", Fault::FileTooLong);
+    }
+    let line = match reader.lines.next() {
+        Ok(Some(line)) if !line.text.trim().is_empty() => line,
+        Ok(_) => return Single::None,
+        Err(error) => return wrong("", error.fault),
+    };
+    let word = line.word().to_owned();
+    let node = match reader.cut(line) {
+        Ok((node, _)) => node,
+        Err(error) => return wrong(&word, error.fault),
+    };
+    match reader.lines.next() {
+        Ok(None) => {}
+        Ok(Some(_)) => return Single::Several,
+        Err(error) => return wrong(&word, error.fault),
+    }
+    let read = instruction::read(&node).and_then(|statement| match statement {
+        Statement::Other(kind) => Ok(kind),
+        Statement::From(_) => Err(Fault::NotSingle),
+    });
+    Single::One(word, Box::new(read))
+}
+
 /// What a comment before an instruction says of checks: `skip=…` of `check=skip=… // why`.
 #[must_use]
 pub fn check_of(comment: &str) -> Option<String> {
@@ -217,9 +256,14 @@ impl<'t> Reader<'t> {
     }
 
     fn node(&mut self) -> Result<Option<(Node, Line)>, SyntaxError> {
-        let Some(mut line) = self.lines.next()? else {
-            return Ok(None);
-        };
+        match self.lines.next()? {
+            Some(line) => self.cut(line).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Cuts a line, and reads the heredocs that it announces.
+    fn cut(&mut self, mut line: Line) -> Result<(Node, Line), SyntaxError> {
         if line.has_gap {
             self.gaps.push(Gap {
                 line: line.span.last,
@@ -235,7 +279,7 @@ impl<'t> Reader<'t> {
             }
             node.span = line.span;
         }
-        Ok(Some((node, line)))
+        Ok((node, line))
     }
 }
 

@@ -117,36 +117,7 @@ impl Draft<'_> {
     }
 
     pub(super) fn healthcheck(&mut self, check: &dockerfile::Healthcheck) -> String {
-        let healthcheck = match check {
-            dockerfile::Healthcheck::None => Healthcheck {
-                test: vec!["NONE".to_owned()],
-                ..Healthcheck::default()
-            },
-            dockerfile::Healthcheck::Check {
-                command,
-                interval,
-                timeout,
-                start_period,
-                start_interval,
-                retries,
-            } => {
-                let (head, words) = match command {
-                    Command::Exec(words) => ("CMD", words.clone()),
-                    Command::Shell(line) => ("CMD-SHELL", vec![line.clone()]),
-                };
-                let mut test = vec![head.to_owned()];
-                test.extend(words);
-                Healthcheck {
-                    test,
-                    interval: *interval,
-                    timeout: *timeout,
-                    start_period: *start_period,
-                    start_interval: *start_interval,
-                    retries: *retries,
-                    ..Healthcheck::default()
-                }
-            }
-        };
+        let healthcheck = Healthcheck::from(check);
         let created_by = format!(
             "HEALTHCHECK {{Test:[{}] Interval:{} Timeout:{} StartPeriod:{} StartInterval:{} \
              Retries:{}}}",

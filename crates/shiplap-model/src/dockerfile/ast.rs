@@ -347,3 +347,34 @@ pub enum Healthcheck {
         retries: i64,
     },
 }
+
+/// As images keep it.
+impl std::convert::From<&Healthcheck> for crate::config::Healthcheck {
+    fn from(check: &Healthcheck) -> Self {
+        match check {
+            Healthcheck::None => Self {
+                test: vec!["NONE".to_owned()],
+                ..Self::default()
+            },
+            Healthcheck::Check {
+                command,
+                interval,
+                timeout,
+                start_period,
+                start_interval,
+                retries,
+            } => Self {
+                test: match command {
+                    Command::Exec(words) => [&["CMD".to_owned()], words.as_slice()].concat(),
+                    Command::Shell(line) => vec!["CMD-SHELL".to_owned(), line.clone()],
+                },
+                interval: *interval,
+                timeout: *timeout,
+                start_period: *start_period,
+                start_interval: *start_interval,
+                retries: *retries,
+                ..Self::default()
+            },
+        }
+    }
+}

@@ -6,6 +6,7 @@ use super::ast::Heredoc;
 use super::directive::Directives;
 use super::error::{Fault, Place, SyntaxError};
 use super::heredoc;
+use super::split;
 use crate::limits;
 
 /// Several physical lines as one.
@@ -30,6 +31,11 @@ struct Piece {
 }
 
 impl Line {
+    /// Its first word.
+    pub(super) fn word(&self) -> &str {
+        split::halves(self.text.trim()).0
+    }
+
     /// Puts a fault to its place in the file.
     pub(super) fn error(&self, fault: Fault) -> SyntaxError {
         SyntaxError {
