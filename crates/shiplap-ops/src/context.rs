@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Once, OnceLock};
 
 use shiplap_model::Platform;
 use shiplap_model::container::NetworkMode;
@@ -99,6 +99,8 @@ pub struct Context {
     client: OnceLock<Client>,
     /// What a probe found, and why it is this one.
     backend: OnceLock<(Backend, String)>,
+    /// What killed builders left was cleared away.
+    is_swept: Once,
 }
 
 impl Context {
@@ -111,6 +113,7 @@ impl Context {
             store: OnceLock::new(),
             client: OnceLock::new(),
             backend: OnceLock::new(),
+            is_swept: Once::new(),
         }
     }
 
@@ -139,6 +142,11 @@ impl Context {
     /// Keeps what a probe found first.
     pub(crate) fn remember_backend(&self, found: (Backend, String)) -> &(Backend, String) {
         self.backend.get_or_init(|| found)
+    }
+
+    /// Clears away what killed builders left, before the first step.
+    pub(crate) fn sweep_steps(&self, sweep: impl FnOnce()) {
+        self.is_swept.call_once(sweep);
     }
 
     pub(crate) fn credentials(&self) -> CredentialStore {

@@ -167,6 +167,12 @@ pub enum StepError {
     /// Its network can't be made.
     #[error(transparent)]
     Network(#[from] NetworkError),
+    /// Mounting is root's, also that of a user namespace.
+    #[error("run {program}: that needs root, or root of a user namespace with its own mounts")]
+    NotRoot {
+        /// What was to run.
+        program: String,
+    },
     /// No OCI runtime works.
     #[error(
         "run {program}: {source}; install the package crun or runc, or name one in the settings"

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{Access, access};
 use shiplap_model::container::Limits;
@@ -66,6 +67,44 @@ impl Cgroup {
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         for mount in hierarchies(&mounts) {
             remove_group(&Path::new(mount).join(path.trim_start_matches('/')));
+        }
+    }
+}
+
+/// How long a group may be without a process while it is being made.
+const BEING_MADE: Duration = Duration::from_secs(60);
+
+impl Cgroups {
+    /// Removes what killed processes left of groups whose names begin with `prefix`: the empty ones
+    /// that nobody is about to use.
+    pub fn sweep(&self, prefix: &str) {
+        let Some(parent) = &self.parent else { return };
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        for mount in hierarchies(&mounts) {
+            let parent = parent.trim_matches('/');
+            sweep_groups(
+                &Path::new(mount).join(parent).join(PARENT),
+                prefix,
+                BEING_MADE,
+            );
+        }
+    }
+}
+
+/// Removes groups of that name in a directory that are older than `age`. One with processes is not
+/// let go by the kernel.
+fn sweep_groups(directory: &Path, prefix: &str, age: Duration) {
+    for entry in fs::read_dir(directory)
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok)
+    {
+        let is_old = entry
+            .metadata()
+            .and_then(|metadata| metadata.modified())
+            .is_ok_and(|time| time.elapsed().is_ok_and(|passed| passed >= age));
+        if is_old && entry.file_name().to_string_lossy().starts_with(prefix) {
+            remove_group(&entry.path());
         }
     }
 }

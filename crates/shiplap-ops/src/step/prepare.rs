@@ -11,6 +11,7 @@ use shiplap_layer::root::Root;
 use shiplap_layer::stack::Stack;
 use shiplap_model::DiffId;
 use shiplap_model::container::NetworkOptions;
+use shiplap_run::cgroups::Cgroups;
 use shiplap_run::mounts::LayerSource;
 use shiplap_run::runtime::Runtime;
 use shiplap_store::{Lease, StoreError};
@@ -26,6 +27,9 @@ use crate::snapshot::{self, OpenLayers, SnapshotError};
 
 /// What a step is called, from inside, where nobody says otherwise: as BuildKit's are.
 const HOSTNAME: &str = "buildkitsandbox";
+
+/// How the names begin that runtimes and control groups know steps by.
+const ID_PREFIX: &str = "step-";
 
 /// A step that can be run.
 pub(super) struct Ready {
@@ -47,6 +51,12 @@ pub(super) fn ready(
     directory: &Path,
     streams: Streams,
 ) -> Result<Ready, StepError> {
+    if !rustix::process::geteuid().is_root() {
+        return Err(StepError::NotRoot {
+            program: step.program(),
+        });
+    }
+    context.sweep_steps(|| Cgroups::find().sweep(ID_PREFIX));
     let runtime = runtime(context, step)?;
     let (upper, work) = (directory.join(UPPER), directory.join(WORK));
     make(&upper)?;
@@ -65,7 +75,7 @@ pub(super) fn ready(
     };
     let network = network::decide(context, &network_options, &mut warnings)?;
     let request = Request {
-        id: new_id(),
+        id: format!("{ID_PREFIX}{}", new_id()),
         directory: directory.to_owned(),
         upper,
         work,

@@ -10,7 +10,7 @@ use shiplap_run::mounts::LayerSource;
 /// A step, ready to be run.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Request {
-    /// What the OCI runtime calls it: 64 hex digits.
+    /// What the OCI runtime and its control group are called.
     pub(super) id: String,
     /// Where its own files go.
     pub(super) directory: PathBuf,

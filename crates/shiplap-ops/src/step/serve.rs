@@ -213,8 +213,9 @@ fn prepare(
         mounts.push(places.make(number, mount)?);
     }
     let mut env = request.env;
-    if !env.iter().any(|variable| variable.starts_with("HOME=")) {
-        env.push(format!("HOME={}", user.home));
+    add_variable(&mut env, "HOME", &user.home);
+    if request.streams == Streams::Terminal {
+        add_variable(&mut env, "TERM", "xterm");
     }
     if request.host_certs || context.settings().containers.host_certs {
         bundle::trust_host(context, &mut env, &mut mounts)?;
@@ -269,6 +270,13 @@ fn prepare(
         id: request.id,
         directory: request.directory,
     })
+}
+
+/// Sets a variable that is not set yet.
+fn add_variable(env: &mut Vec<String>, name: &str, value: &str) {
+    if !env.iter().any(|line| line.split('=').next() == Some(name)) {
+        env.push(format!("{name}={value}"));
+    }
 }
 
 /// Of a step's directory: where its root is mounted.

@@ -4,10 +4,12 @@ use std::fs;
 use std::os::unix::fs::chown;
 use std::process::{Command, ExitCode, Stdio};
 
+use shiplap_model::container::NetworkMode;
 use shiplap_ops::rootless::{self, Ids};
 use shiplap_ops::step::{StepMount, StepMountKind};
 
 use crate::end::open_up;
+use crate::root::has_pasta;
 use crate::world::{BASE, World, context, which};
 
 const UID: u32 = 48_485;
@@ -37,7 +39,9 @@ pub(crate) fn a_user_builds() {
         )
         .unwrap();
         fs::write(temp.path().join("ranges"), ranges).unwrap();
-        let script = "touch /etc/subuid /etc/subgid; for list in passwd:passwd ranges:subuid ranges:subgid; do \
+        // Distributions let everybody open that device; not every machine is one.
+        let script = "if test -e /dev/net/tun; then mknod -m 666 $FOLDER/tun c 10 200 && \
+             mount --bind $FOLDER/tun /dev/net/tun || exit 98; fi; touch /etc/subuid /etc/subgid; for list in passwd:passwd ranges:subuid ranges:subgid; do \
              mount --bind \"$FOLDER/${list%%:*}\" \"/etc/${list#*:}\" || exit 99; done; \
              exec setpriv --reuid=$USER_ID --regid=$USER_ID --clear-groups --inh-caps=-all \
              --bounding-set=-sys_resource -- \"$@\"";
@@ -129,6 +133,14 @@ pub(crate) fn build(root: &str, runtime: &str) -> ExitCode {
                 .ok(&crate::world::step(&layers, "stat -c 'owner %u:%g' /f"))
                 .1
         );
+        let mut own = world.step("echo network $(ls /sys/class/net)");
+        own.network = Some(match has_pasta() {
+            true => NetworkMode::Private,
+            false => NetworkMode::None,
+        });
+        let said = world.ok(&own).1;
+        let interfaces = 1 + usize::from(has_pasta());
+        assert_eq!(said.split_whitespace().count(), 1 + interfaces, "{said}");
     }
     ExitCode::SUCCESS
 }

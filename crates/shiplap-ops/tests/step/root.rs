@@ -192,8 +192,13 @@ pub(crate) fn steps_run_at_the_same_time() {
     });
 }
 
+/// Whether a step can have a network of its own.
+pub(crate) fn has_pasta() -> bool {
+    which("pasta").is_some() && std::path::Path::new("/dev/net/tun").exists()
+}
+
 pub(crate) fn a_network_of_its_own() {
-    if which("pasta").is_none() || !std::path::Path::new("/dev/net/tun").exists() {
+    if !has_pasta() {
         assert!(std::env::var_os("CI").is_none(), "CI needs pasta");
         eprintln!("skipped: needs pasta and /dev/net/tun");
         return;

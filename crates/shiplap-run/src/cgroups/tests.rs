@@ -171,4 +171,17 @@ fn a_group_is_removed_from_every_hierarchy() {
     remove_group(&group);
     assert!(!group.exists());
     remove_group(&group);
+    for name in ["step-a", "other"] {
+        fs::create_dir(temp.path().join(name)).unwrap();
+    }
+    let left = || {
+        let entries = fs::read_dir(temp.path()).unwrap().flatten();
+        let mut names: Vec<_> = entries.map(|entry| entry.file_name()).collect();
+        names.sort();
+        names
+    };
+    sweep_groups(temp.path(), "step-", BEING_MADE);
+    assert_eq!(left(), ["other", "step-a"]);
+    sweep_groups(temp.path(), "step-", Duration::ZERO);
+    assert_eq!(left(), ["other"]);
 }
