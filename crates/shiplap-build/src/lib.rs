@@ -18,6 +18,7 @@ pub mod options;
 pub mod output;
 pub mod plan;
 pub mod progress;
+pub mod remote_cache;
 pub mod result;
 
 pub use options::BuildOptions;

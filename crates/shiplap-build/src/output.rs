@@ -12,7 +12,7 @@ use shiplap_ops::copy::{self, CopyError, CopyOptions, Place};
 use shiplap_ops::export::{ExportRootError, export};
 use shiplap_ops::files::{FilesError, copy_all};
 use shiplap_ops::progress::Progress;
-use shiplap_ops::push::{PushError, PushOptions, push};
+use shiplap_ops::push::{PushError, push_as};
 use shiplap_ops::save::{self, ArchiveFormat, SaveError, save_as};
 use shiplap_ops::tag::{TagError, tag};
 
@@ -71,7 +71,7 @@ pub fn deliver(
             }
             if *push {
                 let all = if own.is_empty() { names } else { own };
-                push_names(context, all, progress)?;
+                push_names(context, id, all, progress)?;
             }
             Ok(())
         }
@@ -90,7 +90,10 @@ pub fn deliver(
         Output::Oci {
             destination: Some(directory),
             is_archive: false,
-        } => layout(context, id, names, directory, progress),
+        } => {
+            let tag = names.first().and_then(Reference::tag);
+            layout(context, id, directory, tag, progress)
+        }
         Output::Oci { destination, .. } => {
             let place = place(destination.as_deref(), stdout);
             Ok(save_as(context, id, names, ArchiveFormat::Oci, place)?)
@@ -104,16 +107,12 @@ pub fn deliver(
 /// [`PushError`].
 pub fn push_names(
     context: &Context,
+    id: &ImageId,
     names: &[Reference],
     progress: &dyn Progress,
 ) -> Result<(), PushError> {
     for reference in names {
-        let options = PushOptions {
-            reference: reference.clone(),
-            all_tags: false,
-            compression: None,
-        };
-        push(context, &options, progress)?;
+        push_as(context, id, reference, None, progress)?;
     }
     Ok(())
 }
@@ -125,12 +124,12 @@ fn place<'a>(file: Option<&Path>, stdout: &'a mut (dyn Write + Send)) -> save::O
     }
 }
 
-/// An OCI layout as a directory: made as an archive beside it, and copied digest for digest.
-fn layout(
+/// An OCI layout as a directory: made as an archive in it, and copied digest for digest.
+pub(crate) fn layout(
     context: &Context,
     id: &ImageId,
-    names: &[Reference],
     directory: &Path,
+    name: Option<&str>,
     progress: &dyn Progress,
 ) -> Result<(), OutputError> {
     let failed = |source| OutputError::Directory {
@@ -144,11 +143,10 @@ fn layout(
         .map_err(failed)?;
     let archive = scratch.path().join("image.tar");
     let file = save::Output::File(archive.clone());
-    save_as(context, id, names, ArchiveFormat::Oci, file)?;
-    let tag = names.first().and_then(Reference::tag);
+    save_as(context, id, &[], ArchiveFormat::Oci, file)?;
     let options = CopyOptions {
         source: Place::OciArchive(archive, None),
-        destination: Place::OciDirectory(directory.to_owned(), tag.map(str::to_owned)),
+        destination: Place::OciDirectory(directory.to_owned(), name.map(str::to_owned)),
         all: true,
         platform: None,
     };

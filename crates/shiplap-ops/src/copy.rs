@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use shiplap_model::reference::ReferenceError;
@@ -180,25 +180,41 @@ pub fn copy(
         to: options.destination.clone(),
         source,
     };
-    let relay = |source: &dyn Source| relay(context, options, source, progress);
-    match &options.source {
-        Place::Registry(reference) => relay(&RegistryImage::new(context.client(), reference)),
+    with_source(
+        context,
+        &options.source,
+        scratch.path(),
+        &failed,
+        |source| relay(context, options, source, progress),
+    )
+}
+
+/// Opens a place as a source of one image, for the time of `work`.
+pub(crate) fn with_source<T, E>(
+    context: &Context,
+    place: &Place,
+    scratch: &Path,
+    failed: &dyn Fn(TransportError) -> E,
+    work: impl FnOnce(&dyn Source) -> Result<T, E>,
+) -> Result<T, E> {
+    match place {
+        Place::Registry(reference) => work(&RegistryImage::new(context.client(), reference)),
         Place::OciDirectory(path, name) => {
             let layout = Layout::open_directory(path).map_err(failed)?;
             let image = layout.find(name.as_deref()).map_err(failed)?;
-            relay(&layout.source(image))
+            work(&layout.source(image))
         }
         Place::OciArchive(path, name) => {
-            let archive = Archive::open(path, scratch.path()).map_err(failed)?;
+            let archive = Archive::open(path, scratch).map_err(failed)?;
             let layout = Layout::open_archive(archive).map_err(failed)?;
             let image = layout.find(name.as_deref()).map_err(failed)?;
-            relay(&layout.source(image))
+            work(&layout.source(image))
         }
         Place::DockerArchive(path, name) => {
-            let archive = Archive::open(path, scratch.path()).map_err(failed)?;
+            let archive = Archive::open(path, scratch).map_err(failed)?;
             let archive = DockerArchive::open(archive).map_err(failed)?;
             let image = archive.find(name.as_ref()).map_err(failed)?;
-            relay(&archive.source(image))
+            work(&archive.source(image))
         }
     }
 }

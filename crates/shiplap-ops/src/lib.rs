@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod acquire;
+pub mod bring;
 pub mod check;
 pub mod clear;
 pub mod container;

@@ -74,7 +74,14 @@ pub fn push(
         let id = id.ok_or_else(|| PushError::NotTagged {
             reference: reference.clone(),
         })?;
-        return Ok(vec![push_one(context, &id, &reference, options, progress)?]);
+        let compression = options.compression;
+        return Ok(vec![push_as(
+            context,
+            &id,
+            &reference,
+            compression,
+            progress,
+        )?]);
     }
     if reference.tag().is_some() {
         return Err(PushError::TagWithAllTags {
@@ -100,15 +107,19 @@ pub fn push(
     tagged.sort_by_key(|(_, tag)| tag.to_string());
     tagged
         .iter()
-        .map(|(id, tag)| push_one(context, id, tag, options, progress))
+        .map(|(id, tag)| push_as(context, id, tag, options.compression, progress))
         .collect()
 }
 
-fn push_one(
+/// Pushes one image to a name that it need not have in the store.
+///
+/// # Errors
+/// [`PushError`].
+pub fn push_as(
     context: &Context,
     id: &ImageId,
     reference: &Reference,
-    options: &PushOptions,
+    compression: Option<LayerCompression>,
     progress: &dyn Progress,
 ) -> Result<PushedImage, PushError> {
     let store = context.store()?;
@@ -119,7 +130,7 @@ fn push_one(
         lease: &lease,
         client: context.client(),
         reference,
-        compression: options.compression,
+        compression,
         progress,
     };
     let own = push.own_manifests(id)?;
