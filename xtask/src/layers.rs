@@ -71,8 +71,8 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ),
     (
         "reqwest",
-        &["shiplap-registry"],
-        "only the registry client speaks HTTP",
+        &["shiplap-registry", "shiplap-hub"],
+        "only the registry client asks others by HTTP, and the hub what it mirrors",
     ),
     ("clap", &["shiplap", "xtask"], "arguments are the face's"),
     (

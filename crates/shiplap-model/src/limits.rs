@@ -163,3 +163,42 @@ pub const CACHE_INPUT_BYTES: u64 = 16 << 20;
 /// The same inflated, in bytes (64 MiB): command lines and environments compress well, digests
 /// don't.
 pub const CACHE_RECORD_BYTES: u64 = 64 << 20;
+/// Longest password that is hashed, in bytes: argon2 takes any, so its time would be the sender's to
+/// choose.
+pub const PASSWORD_BYTES: usize = 1024;
+
+/// Longest name of a user or organisation, in bytes: leaves room for repositories in the 255 of a path.
+pub const NAMESPACE_BYTES: usize = 64;
+
+/// Longest header block of a request to the hub, in bytes: tokens reach some 10 KiB.
+pub const HUB_HEADER_BYTES: usize = 64 << 10;
+
+/// Most headers of a request to the hub.
+pub const HUB_HEADERS: usize = 100;
+
+/// Longest body of a request to the hub's own API, in bytes: a README and room.
+pub const HUB_BODY_BYTES: u64 = 2 << 20;
+
+/// Longest README of a repository, in bytes: Docker Hub takes 25,000 characters.
+pub const README_BYTES: usize = 256 << 10;
+
+/// Longest description of a repository, in bytes: a line of a list; Docker Hub takes 100 characters.
+pub const DESCRIPTION_BYTES: usize = 512;
+
+/// Most entries of one page of a list that the hub sends; the rest has a link.
+pub const HUB_PAGE: u64 = 10_000;
+
+/// Most results of one page of a search.
+pub const SEARCH_PAGE: u64 = 100;
+
+/// Longest text that is searched for, in bytes.
+pub const SEARCH_BYTES: usize = 256;
+
+/// Most scopes of one request for a token: a push with mounts asks for some.
+pub const TOKEN_SCOPES: usize = 32;
+
+/// Most tags that one push of a manifest may set: the specification asks for ten at least.
+pub const PUSHED_TAGS: usize = 64;
+
+/// Most repositories that are looked through for a blob to mount that no source was named for.
+pub const MOUNT_SOURCES: u64 = 64;

@@ -185,8 +185,11 @@ pub fn is_identifier(text: &str) -> bool {
     is_sha256_hex(text)
 }
 
-/// Checks components of lowercase letters and digits, which `.`, `_`, `__` or dashes may join.
-pub(super) fn check_path(path: &str) -> Result<(), Problem> {
+/// Checks a path: components of lowercase letters and digits, which `.`, `_`, `__` or dashes may join.
+///
+/// # Errors
+/// The character that is wrong, or the length.
+pub fn check_path(path: &str) -> Result<(), Problem> {
     let mut at = 0;
     for component in path.split('/') {
         if let Some(fault) = component_fault(component) {

@@ -1,0 +1,332 @@
+//! SQLite behind the port: connections, the queue of writes, and the tables.
+//!
+//! WAL mode, so reads never wait for writes. One thread writes; other processes (the command
+//! line's verbs) may write, too, and wait for each other by SQLite's own locks.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+
+use super::{DatabaseError, Durability, Row, Tx, Value};
+
+mod schema;
+
+/// How long one process waits for another's transaction; ours take milliseconds.
+const BUSY: Duration = Duration::from_secs(30);
+
+/// Most writes that share a transaction: bounds how long the first of them waits.
+const BATCH: usize = 256;
+
+/// Connections for reading that are kept; more are opened when needed, then closed.
+const KEPT_READERS: usize = 16;
+
+/// A write that waits for its turn.
+trait Job: Send {
+    /// Does it; whether it is to stay.
+    fn run(&mut self, tx: &dyn Tx) -> bool;
+    /// Tells whoever waits how the transaction ended.
+    fn tell(self: Box<Self>, committed: Result<(), DatabaseError>);
+}
+
+struct Queued<W, T, E, D> {
+    work: Option<W>,
+    outcome: Option<Result<T, E>>,
+    done: D,
+}
+
+impl<W, T, E, D> Job for Queued<W, T, E, D>
+where
+    W: FnOnce(&dyn Tx) -> Result<T, E> + Send,
+    T: Send,
+    E: From<DatabaseError> + Send,
+    D: FnOnce(Result<T, E>) + Send,
+{
+    fn run(&mut self, tx: &dyn Tx) -> bool {
+        let Some(work) = self.work.take() else {
+            return false;
+        };
+        let outcome = work(tx);
+        let stays = outcome.is_ok();
+        self.outcome = Some(outcome);
+        stays
+    }
+
+    fn tell(self: Box<Self>, committed: Result<(), DatabaseError>) {
+        let outcome = match (self.outcome, committed) {
+            (Some(Ok(value)), Ok(())) => Ok(value),
+            (Some(Err(error)), _) => Err(error),
+            (_, Err(error)) => Err(error.into()),
+            (None, Ok(())) => Err(DatabaseError::Closed.into()),
+        };
+        (self.done)(outcome);
+    }
+}
+
+type Boxed = (Durability, Box<dyn Job>);
+
+/// An open SQLite database.
+pub(super) struct Sqlite {
+    path: PathBuf,
+    readers: Mutex<Vec<Connection>>,
+    queue: Mutex<Option<Sender<Boxed>>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Sqlite {
+    pub(super) fn open(path: &Path) -> Result<Self, DatabaseError> {
+        let mut connection = connect(path)?;
+        schema::bring_up(&mut connection, path)?;
+        let (queue, jobs) = channel();
+        let of_writer = path.to_owned();
+        let writer = std::thread::Builder::new()
+            .name("hub-database".to_owned())
+            .spawn(move || write_all(&connection, &of_writer, &jobs))
+            .map_err(|error| DatabaseError::Sql {
+                action: "start a thread",
+                path: path.to_owned(),
+                message: error.to_string(),
+            })?;
+        Ok(Self {
+            path: path.to_owned(),
+            readers: Mutex::new(Vec::new()),
+            queue: Mutex::new(Some(queue)),
+            writer: Mutex::new(Some(writer)),
+        })
+    }
+
+    pub(super) fn read<T, E: From<DatabaseError>>(
+        &self,
+        work: impl FnOnce(&dyn Tx) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let kept = lock(&self.readers).pop();
+        let mut connection = match kept {
+            Some(connection) => connection,
+            None => connect(&self.path)?,
+        };
+        let outcome = match connection.transaction_with_behavior(TransactionBehavior::Deferred) {
+            Ok(transaction) => work(&Within {
+                connection: &transaction,
+                path: &self.path,
+            }),
+            Err(error) => Err(failure("read", &self.path)(error).into()),
+        };
+        let mut readers = lock(&self.readers);
+        if readers.len() < KEPT_READERS {
+            readers.push(connection);
+        }
+        outcome
+    }
+
+    pub(super) fn enqueue<T, E>(
+        &self,
+        durability: Durability,
+        work: impl FnOnce(&dyn Tx) -> Result<T, E> + Send + 'static,
+        done: impl FnOnce(Result<T, E>) + Send + 'static,
+    ) -> Result<(), DatabaseError>
+    where
+        T: Send + 'static,
+        E: From<DatabaseError> + Send + 'static,
+    {
+        let job = Box::new(Queued {
+            work: Some(work),
+            outcome: None,
+            done,
+        });
+        lock(&self.queue)
+            .as_ref()
+            .and_then(|queue| queue.send((durability, job)).ok())
+            .ok_or(DatabaseError::Closed)
+    }
+
+    pub(super) fn integrity(&self) -> Result<Vec<String>, DatabaseError> {
+        self.read(|tx| {
+            let mut found = Vec::new();
+            for row in tx.rows("PRAGMA integrity_check(20)", &[])? {
+                found.push(row.text(0)?);
+            }
+            for row in tx.rows("PRAGMA foreign_key_check", &[])? {
+                let (of, to) = (row.text(0)?, row.text(2)?);
+                found.push(format!("a row of {of} refers to a missing row of {to}"));
+            }
+            found.retain(|line| line != "ok");
+            Ok(found)
+        })
+    }
+}
+
+/// Ends the queue, and waits for what stands in it.
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        lock(&self.queue).take();
+        if let Some(writer) = lock(&self.writer).take() {
+            // A writer that panicked has told nobody; there is nothing to add here.
+            let _ended = writer.join();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn connect(path: &Path) -> Result<Connection, DatabaseError> {
+    let fail = failure("open", path);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(&fail)?;
+    connection.busy_timeout(BUSY).map_err(&fail)?;
+    connection.set_prepared_statement_cache_capacity(128);
+    connection
+        .pragma_update(None, "foreign_keys", true)
+        .map_err(&fail)?;
+    Ok(connection)
+}
+
+/// The writer's life: takes what waits, runs it in one transaction, tells everybody.
+fn write_all(connection: &Connection, path: &Path, jobs: &Receiver<Boxed>) {
+    while let Ok(first) = jobs.recv() {
+        let mut batch = vec![first];
+        while batch.len() < BATCH {
+            let Ok(next) = jobs.try_recv() else { break };
+            batch.push(next);
+        }
+        let ended = transaction(connection, path, &mut batch);
+        for (_, job) in batch {
+            job.tell(ended.as_ref().map_err(copy).copied());
+        }
+    }
+}
+
+/// Runs a batch in one transaction.
+fn transaction(
+    connection: &Connection,
+    path: &Path,
+    batch: &mut [Boxed],
+) -> Result<(), DatabaseError> {
+    let fail = failure("write", path);
+    let durable = batch
+        .iter()
+        .any(|(durability, _)| *durability == Durability::Durable);
+    let level = if durable { "full" } else { "normal" };
+    connection
+        .pragma_update(None, "synchronous", level)
+        .map_err(&fail)?;
+    connection.execute_batch("BEGIN IMMEDIATE").map_err(&fail)?;
+    let ran = batch
+        .iter_mut()
+        .try_for_each(|(_, job)| run_one(connection, path, job.as_mut()))
+        .and_then(|()| connection.execute_batch("COMMIT").map_err(&fail));
+    if ran.is_err() {
+        // SQLite may have rolled back by itself: then there is nothing to do.
+        let _already = connection.execute_batch("ROLLBACK");
+    }
+    ran
+}
+
+fn run_one(connection: &Connection, path: &Path, job: &mut dyn Job) -> Result<(), DatabaseError> {
+    let fail = failure("write", path);
+    let statement = |sql| {
+        let mut statement = connection.prepare_cached(sql)?;
+        statement.execute([])
+    };
+    statement("SAVEPOINT one").map_err(&fail)?;
+    if !job.run(&Within { connection, path }) {
+        statement("ROLLBACK TO one").map_err(&fail)?;
+    }
+    statement("RELEASE one").map_err(&fail)?;
+    Ok(())
+}
+
+/// The same error for another one who waits.
+fn copy(error: &DatabaseError) -> DatabaseError {
+    match error {
+        DatabaseError::Full { path } => DatabaseError::Full { path: path.clone() },
+        DatabaseError::Sql {
+            action,
+            path,
+            message,
+        } => DatabaseError::Sql {
+            action,
+            path: path.clone(),
+            message: message.clone(),
+        },
+        _ => DatabaseError::Closed,
+    }
+}
+
+fn failure<'p>(
+    action: &'static str,
+    path: &'p Path,
+) -> impl Fn(rusqlite::Error) -> DatabaseError + 'p {
+    move |error| match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => DatabaseError::Full {
+            path: path.to_owned(),
+        },
+        _ => DatabaseError::Sql {
+            action,
+            path: path.to_owned(),
+            message: error.to_string(),
+        },
+    }
+}
+
+/// A connection within a transaction.
+struct Within<'c> {
+    connection: &'c Connection,
+    path: &'c Path,
+}
+
+impl Tx for Within<'_> {
+    fn execute(&self, sql: &str, values: &[Value]) -> Result<u64, DatabaseError> {
+        let run = || {
+            let mut statement = self.connection.prepare_cached(sql)?;
+            statement.execute(rusqlite::params_from_iter(values))
+        };
+        let changed = run().map_err(failure("write", self.path))?;
+        Ok(changed as u64)
+    }
+
+    fn rows(&self, sql: &str, values: &[Value]) -> Result<Vec<Row>, DatabaseError> {
+        let run = || {
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let columns = statement.column_count();
+            let mut rows = statement.query(rusqlite::params_from_iter(values))?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                let cells = (0..columns).map(|column| row.get_ref(column).map(owned));
+                found.push(Row(cells.collect::<Result<_, _>>()?));
+            }
+            Ok(found)
+        };
+        run().map_err(failure("read", self.path))
+    }
+}
+
+fn owned(value: ValueRef<'_>) -> Value {
+    match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(number) => Value::Integer(number),
+        // No column of ours holds fractions; ranks of a search are only sorted by.
+        #[expect(clippy::cast_possible_truncation, reason = "ranks are small")]
+        ValueRef::Real(number) => Value::Integer(number as i64),
+        ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
+        ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
+    }
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Integer(number) => ValueRef::Integer(*number),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Bytes(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}

@@ -1,0 +1,206 @@
+//! The hub: what it was started with, and what all requests share.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::database::{Database, DatabaseError};
+use crate::issuer::Issuer;
+use crate::metrics::Metrics;
+use crate::mirror::Mirrors;
+use crate::password::{Checker, PasswordError};
+use crate::pulls::Pulls;
+use crate::records::namespaces::{self, Kind};
+use crate::records::repositories::{self, Name};
+use crate::storage::{Local, Storage, StorageError};
+use crate::upload::Uploads;
+use crate::upstream::Origin;
+
+/// Takes a line of the access log.
+pub type LineTaker = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// What a hub is started with.
+#[derive(Clone)]
+pub struct Options {
+    /// The folder of database and blobs.
+    pub data: PathBuf,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Certificate and key, to speak TLS.
+    pub tls: Option<TlsFiles>,
+    /// Whether it may listen beyond this machine without TLS.
+    pub insecure: bool,
+    /// What the world calls it, as `https://hub.example`, if that is not what clients ask for.
+    pub url: Option<String>,
+    /// Whether repositories that a push makes are private.
+    pub private_by_default: bool,
+    /// Whether anybody may see the numbers for Prometheus.
+    pub open_metrics: bool,
+    /// Whether webhooks may be on this machine or its network.
+    pub inner_webhooks: bool,
+    /// Registries whose images are fetched and kept; the first is asked for what is not here, too.
+    pub mirrors: Vec<Origin>,
+    /// Who takes a line for every request.
+    pub access_log: Option<LineTaker>,
+}
+
+/// A certificate with its chain, and its key, in PEM.
+#[derive(Debug, Clone)]
+pub struct TlsFiles {
+    /// The chain.
+    pub certificates: PathBuf,
+    /// The key.
+    pub key: PathBuf,
+}
+
+/// Why a hub does not start or run.
+#[derive(Debug, thiserror::Error)]
+pub enum HubError {
+    /// Passwords would go over a network in the clear.
+    #[error(
+        "listen on {address}: that is not this machine alone, so it needs TLS (--tls-certificate and --tls-key) or, behind a proxy that speaks TLS, --insecure"
+    )]
+    Exposed {
+        /// Where.
+        address: SocketAddr,
+    },
+    /// The address can't be had.
+    #[error("listen on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A certificate or key that can't be used.
+    #[error("read the certificate or key {path}: {message}")]
+    Tls {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        message: String,
+    },
+    /// The folder can't be made.
+    #[error("make the folder {path}: {source}")]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// No client of an upstream registry can be made.
+    #[error("mirror: {message}")]
+    Upstream {
+        /// Why.
+        message: String,
+    },
+    /// No threads.
+    #[error("start the threads: {source}")]
+    Threads {
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The database's failure.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The storage's failure.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// No hash can be made.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+}
+
+/// The database's file in the folder.
+const DATABASE: &str = "hub.db";
+
+/// Opens the database of a folder, making both where they are not.
+///
+/// # Errors
+/// [`HubError`].
+pub fn open_database(data: &Path) -> Result<Database, HubError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let made = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data);
+    made.map_err(|source| HubError::Folder {
+        path: data.to_owned(),
+        source,
+    })?;
+    let database = Database::open(&data.join(DATABASE))?;
+    database.write_now(repositories::ensure_official)?;
+    Ok(database)
+}
+
+/// What all requests share.
+pub(crate) struct Hub {
+    pub(crate) options: Options,
+    pub(crate) database: Database,
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) issuer: Issuer,
+    pub(crate) passwords: Checker,
+    pub(crate) metrics: Metrics,
+    pub(crate) pulls: Pulls,
+    pub(crate) uploads: Uploads,
+    pub(crate) mirrors: Mirrors,
+}
+
+impl Hub {
+    /// Opens everything that the options name.
+    pub(crate) fn open(options: Options) -> Result<Self, HubError> {
+        let is_local = options.address.ip().is_loopback();
+        if !is_local && options.tls.is_none() && !options.insecure {
+            return Err(HubError::Exposed {
+                address: options.address,
+            });
+        }
+        let database = open_database(&options.data)?;
+        let issuer = database.write_now(Issuer::load)?;
+        let storage = Arc::new(Local::open(&options.data)?);
+        let mirrors = Mirrors::new(options.mirrors.clone())?;
+        let hosts = mirrors.hosts();
+        database.write_now(move |tx| {
+            hosts
+                .iter()
+                .try_for_each(|host| namespaces::add(tx, host, Kind::Mirror).map(|_| ()))
+        })?;
+        Ok(Self {
+            database,
+            storage,
+            issuer,
+            passwords: Checker::new()?,
+            metrics: Metrics::default(),
+            pulls: Pulls::default(),
+            uploads: Uploads::default(),
+            mirrors,
+            options,
+        })
+    }
+
+    /// Whether a repository of this name that comes to be is private.
+    pub(crate) fn is_private(&self, name: &Name) -> bool {
+        self.options.private_by_default && !self.mirrors.has(name.namespace())
+    }
+
+    /// What clients call the hub: as it was told, else as they do.
+    pub(crate) fn url(&self, host: Option<&str>) -> String {
+        if let Some(url) = &self.options.url {
+            return url.trim_end_matches('/').to_owned();
+        }
+        let scheme = if self.options.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        let is_host = |host: &&str| {
+            let plain = |c: char| c.is_ascii_alphanumeric() || ".-:[]_".contains(c);
+            !host.is_empty() && host.len() <= 300 && host.chars().all(plain)
+        };
+        let own = self.options.address;
+        let host = host
+            .filter(is_host)
+            .map_or_else(|| own.to_string(), str::to_owned);
+        format!("{scheme}://{host}")
+    }
+}

@@ -1,0 +1,45 @@
+//! How often repositories are pulled: counted in memory, written to the database now and then.
+//!
+//! A request adds to a map and goes on; what was not written yet when the process is killed is lost,
+//! and only that.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use crate::database::{Database, DatabaseError, Durability};
+use crate::records::repositories;
+
+/// Pulls that are not written yet.
+#[derive(Debug, Default)]
+pub struct Pulls {
+    counted: Mutex<HashMap<i64, u64>>,
+}
+
+impl Pulls {
+    /// Counts a pull.
+    pub fn note(&self, repository: i64) {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        *counted.entry(repository).or_default() += 1;
+    }
+
+    /// Writes what was counted.
+    ///
+    /// # Errors
+    /// [`DatabaseError`]; then it is lost.
+    pub async fn write(&self, database: &Database) -> Result<(), DatabaseError> {
+        let counted = {
+            let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *counted)
+        };
+        if counted.is_empty() {
+            return Ok(());
+        }
+        let write = database.write(Durability::Lazy, move |tx| {
+            for (repository, count) in &counted {
+                repositories::add_pulls(tx, *repository, *count)?;
+            }
+            Ok(())
+        });
+        write.await
+    }
+}
