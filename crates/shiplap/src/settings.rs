@@ -172,6 +172,24 @@ impl Environment<'_> {
         wanted.iter().filter_map(with_value).collect()
     }
 
+    /// The folder of a hub's data, unless a flag names one.
+    pub(crate) fn hub_folder(&self) -> Result<PathBuf, SettingsError> {
+        if let Some(folder) = self.path("SHIPLAP_HUB_DATA") {
+            return Ok(folder);
+        }
+        if self.is_root {
+            return Ok("/var/lib/shiplap-hub".into());
+        }
+        Ok(self.data_home()?.join("shiplap-hub"))
+    }
+
+    fn data_home(&self) -> Result<PathBuf, SettingsError> {
+        let home = || Some(self.path("HOME")?.join(".local/share"));
+        self.path("XDG_DATA_HOME")
+            .or_else(home)
+            .ok_or(SettingsError::Homeless)
+    }
+
     fn path(&self, name: &str) -> Option<PathBuf> {
         (self.variable)(name)
             .filter(|value| !value.is_empty())
@@ -370,12 +388,7 @@ fn root(
     if environment.is_root {
         return Ok("/var/lib/shiplap".into());
     }
-    let home = || Some(environment.path("HOME")?.join(".local/share"));
-    let data = environment
-        .path("XDG_DATA_HOME")
-        .or_else(home)
-        .ok_or(SettingsError::Homeless)?;
-    Ok(data.join("shiplap"))
+    Ok(environment.data_home()?.join("shiplap"))
 }
 
 /// `auto` leaves the choice to the probe.

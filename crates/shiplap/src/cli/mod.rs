@@ -23,6 +23,7 @@ mod exec;
 mod export;
 mod files;
 mod history;
+mod hub;
 mod images;
 mod import;
 mod info;
@@ -151,6 +152,9 @@ enum Command {
     /// Manage the store
     #[command(subcommand)]
     System(SystemCommand),
+    /// Run a registry with users and search
+    #[command(subcommand)]
+    Hub(hub::HubCommand),
     Info(info::InfoVerb),
     Version(info::Version),
     Completion(shell::Completion),
@@ -295,6 +299,7 @@ impl Command {
             Self::Container(command) => command.run(face),
             Self::Image(command) => command.run(face),
             Self::System(command) => command.run(face),
+            Self::Hub(command) => command.run(face),
             Self::Volume(command) => command.run(face),
             Self::Info(verb) => verb.run(face),
             Self::Version(verb) => verb.run(face),
@@ -484,6 +489,7 @@ fn debug() {
     let crates = [
         "shiplap",
         "shiplap_ops",
+        "shiplap_hub",
         "shiplap_store",
         "shiplap_registry",
         "shiplap_layer",
