@@ -14,6 +14,7 @@ mod container;
 mod crash;
 mod harness;
 mod hostile;
+mod hub;
 mod images;
 mod import;
 mod inspect;

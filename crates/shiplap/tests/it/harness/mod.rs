@@ -6,6 +6,7 @@
 pub(crate) mod container;
 pub(crate) mod double;
 pub(crate) mod http;
+pub(crate) mod hub;
 pub(crate) mod image;
 pub(crate) mod judge;
 pub(crate) mod listing;

@@ -1,0 +1,238 @@
+//! A hub of ours on a free loopback port, with some users; gone when dropped.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex};
+
+use tempfile::TempDir;
+
+use super::Store;
+use super::http::{self, Message};
+use super::image::{Image, digest};
+
+/// Password of every user.
+pub(crate) const PASSWORD: &str = "lap-secret";
+
+/// A running hub.
+pub(crate) struct Hub {
+    /// Its own store's environment, for the verbs.
+    store: Store,
+    data: TempDir,
+    process: Child,
+    address: String,
+    lines: Arc<Mutex<Vec<String>>>,
+    arguments: Vec<String>,
+}
+
+impl Hub {
+    /// With the users `ship` and `other`, and `admin`, who runs it.
+    pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same with more arguments of `hub serve`.
+    pub(crate) fn start_with(arguments: &[&str]) -> Self {
+        let (store, data) = (Store::new(), TempDir::new().unwrap());
+        let arguments: Vec<String> = arguments.iter().map(|word| (*word).to_owned()).collect();
+        let (process, address, lines) = launch(&store, data.path(), &arguments);
+        let hub = Self {
+            store,
+            data,
+            process,
+            address,
+            lines,
+            arguments,
+        };
+        for (name, more) in [("ship", None), ("other", None), ("admin", Some("--admin"))] {
+            let verb = ["user", "add", "--password-stdin", name];
+            let verb: Vec<&str> = verb.into_iter().chain(more).collect();
+            hub.verb_with(&verb, PASSWORD.as_bytes()).assert_ok();
+        }
+        hub
+    }
+
+    /// Ends it as a power cut would, without a word.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Starts it again on the same data, mostly with another port.
+    pub(crate) fn restart(&mut self) {
+        self.kill();
+        let started = launch(&self.store, self.data.path(), &self.arguments);
+        (self.process, self.address, self.lines) = started;
+    }
+
+    /// Ends it by a signal, and waits; its exit status.
+    pub(crate) fn terminate(&mut self) -> Option<i32> {
+        let pid = rustix::process::Pid::from_child(&self.process);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.process.wait().unwrap().code()
+    }
+
+    /// A verb of `hub` on its data.
+    #[track_caller]
+    pub(crate) fn verb(&self, words: &[&str]) -> super::Ran {
+        self.verb_with(words, b"")
+    }
+
+    pub(crate) fn verb_with(&self, words: &[&str], input: &[u8]) -> super::Ran {
+        let data = self.data.path().to_str().unwrap();
+        // `check` has no verb below it.
+        let group = if words[0] == "check" { 1 } else { 2 };
+        let (group, rest) = words.split_at(group);
+        let arguments: Vec<&str> = ["hub"]
+            .into_iter()
+            .chain(group.iter().copied())
+            .chain(["--data", data])
+            .chain(rest.iter().copied())
+            .collect();
+        self.store.run_with(&arguments, input)
+    }
+
+    pub(crate) fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// `127.0.0.1:PORT/NAME`.
+    pub(crate) fn reference(&self, name: &str) -> String {
+        format!("{}/{name}", self.address)
+    }
+
+    /// What it said on stderr so far.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.lines.lock().unwrap().clone()
+    }
+
+    /// All files of blobs and uploads.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        for name in ["blobs", "uploads"] {
+            super::files_below(&self.data.path().join(name), &mut found);
+        }
+        found
+    }
+
+    /// Asks as a user, or as nobody if the name is empty.
+    pub(crate) fn ask(
+        &self,
+        user: &str,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Message {
+        let mut headers = headers.to_vec();
+        let basic = format!("Basic {}", base64(&format!("{user}:{PASSWORD}")));
+        if !user.is_empty() {
+            headers.push(("authorization", &basic));
+        }
+        http::request(&self.address, method, target, &headers, body)
+            .unwrap_or_else(|| panic!("{method} {target}: no answer"))
+    }
+
+    /// Asks as `ship`; must be answered with this status.
+    #[track_caller]
+    pub(crate) fn expect(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+        status: u16,
+    ) -> Message {
+        let reply = self.ask("ship", method, target, headers, body);
+        let text = String::from_utf8_lossy(&reply.body);
+        assert_eq!(reply.status(), status, "{method} {target}: {text}");
+        reply
+    }
+
+    /// Uploads a blob in one request.
+    #[track_caller]
+    pub(crate) fn upload(&self, repository: &str, blob: &[u8]) -> String {
+        let digest = digest(blob);
+        let target = format!("/v2/{repository}/blobs/uploads/?digest={digest}");
+        self.expect("POST", &target, &[], blob, 201);
+        digest
+    }
+
+    /// Uploads blobs and manifest, `name` being `repository:tag`.
+    #[track_caller]
+    pub(crate) fn fill(&self, name: &str, image: &Image) {
+        let (repository, tag) = name.split_once(':').unwrap();
+        for blob in image.all_blobs().values() {
+            self.upload(repository, blob);
+        }
+        let target = format!("/v2/{repository}/manifests/{tag}");
+        let headers = [("content-type", image.media_type.as_str())];
+        self.expect("PUT", &target, &headers, &image.manifest, 201);
+    }
+}
+
+/// Starts a hub and waits for the line that names its address.
+fn launch(
+    store: &Store,
+    data: &Path,
+    arguments: &[String],
+) -> (Child, String, Arc<Mutex<Vec<String>>>) {
+    let data = data.to_str().unwrap();
+    let fixed = ["hub", "serve", "--data", data, "--address", "127.0.0.1:0"];
+    let words = fixed
+        .into_iter()
+        .chain(arguments.iter().map(String::as_str));
+    let words: Vec<&str> = words.collect();
+    let mut process = store
+        .command(&words)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stderr = BufReader::new(process.stderr.take().unwrap()).lines();
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let address = loop {
+        let line = stderr.next().expect("the hub does not start").unwrap();
+        lines.lock().unwrap().push(line.clone());
+        if let Some(address) = line.strip_prefix("listening on ") {
+            break address.to_owned();
+        }
+    };
+    let kept = Arc::clone(&lines);
+    std::thread::spawn(move || {
+        for line in stderr.map_while(Result::ok) {
+            kept.lock().unwrap().push(line);
+        }
+    });
+    (process, address, lines)
+}
+
+fn base64(text: &str) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut encoded = String::new();
+    for three in text.as_bytes().chunks(3) {
+        let byte = |at: usize| u32::from(three.get(at).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for place in 0..4 {
+            if place <= three.len() {
+                let digit = bits >> (18 - 6 * place) & 63;
+                encoded.push(char::from(DIGITS[digit as usize]));
+            } else {
+                encoded.push('=');
+            }
+        }
+    }
+    encoded
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
