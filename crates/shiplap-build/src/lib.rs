@@ -12,6 +12,7 @@
 pub mod context;
 pub mod execute;
 pub mod explain;
+pub mod images;
 pub mod key;
 pub mod lint;
 pub mod options;
