@@ -25,12 +25,23 @@ pub struct NewCachedStep<'a> {
     pub key: &'a Digest,
     /// The layer it left, held by the lease.
     pub layer: &'a DiffId,
+    /// When the newest of its files is of, in seconds since 1970.
+    pub newest_secs: Option<i64>,
     /// Which step of which Dockerfile it was.
     pub place: &'a Digest,
     /// `RUN pip install -r requirements.txt`
     pub description: &'a str,
     /// What decided its result, at most [`limits::CACHE_INPUT_BYTES`]; empty: nothing is kept.
     pub inputs: &'a [u8],
+}
+
+/// What a step left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CachedLayer {
+    /// The layer.
+    pub layer: LayerRecord,
+    /// When the newest of its files is of, in seconds since 1970.
+    pub newest_secs: Option<i64>,
 }
 
 /// One record.
@@ -62,15 +73,8 @@ impl Store {
     ///
     /// # Errors
     /// Failures of the database.
-    pub fn cached_layer(&self, key: &Digest) -> Result<Option<LayerRecord>, StoreError> {
-        self.read("read build cache", |tx| {
-            tx.row(
-                "SELECT l.diff_id, l.tar_bytes, l.content_bytes, l.entries
-                 FROM cached_steps s JOIN layers l USING (diff_id) WHERE s.key = ?1",
-                [key.as_str()],
-                layer_of_cells,
-            )
-        })
+    pub fn cached_layer(&self, key: &Digest) -> Result<Option<CachedLayer>, StoreError> {
+        self.read("read build cache", |tx| cached_layer(tx, key))
     }
 
     /// What decided the result of the step at this place that was used last, and its description.
@@ -99,8 +103,8 @@ impl Store {
 
 impl Lease {
     /// Takes records for use: keeps their layers from collection as long as the lease lives, and
-    /// notes that they were used, in one go. `None` for those that are gone, or whose layers are
-    /// not here whole.
+    /// notes that they were used, in one go. `None` for those that are gone; those whose layers are
+    /// not here whole go.
     ///
     /// # Errors
     /// Failures of the database.
@@ -112,16 +116,15 @@ impl Lease {
         store.write("use build cache", Durability::Fleeting, |tx| {
             let mut held = Vec::with_capacity(keys.len());
             for key in keys {
-                let layer = tx.row(
-                    "SELECT l.diff_id, l.tar_bytes, l.content_bytes, l.entries
-                     FROM cached_steps s JOIN layers l USING (diff_id) WHERE s.key = ?1",
-                    [key.as_str()],
-                    layer_of_cells,
-                )?;
-                let Some(layer) = layer.filter(|layer| self.is_whole(layer)) else {
+                let Some(CachedLayer { layer, .. }) = cached_layer(tx, key)? else {
                     held.push(None);
                     continue;
                 };
+                if !self.is_whole(&layer) {
+                    tx.execute("DELETE FROM cached_steps WHERE key = ?1", [key.as_str()])?;
+                    held.push(None);
+                    continue;
+                }
                 self.insert_claim(tx, layer.diff_id.digest())?;
                 tx.execute(
                     "UPDATE cached_steps SET used_us = ?2, uses = uses + 1 WHERE key = ?1",
@@ -152,12 +155,13 @@ impl Lease {
                 return Err(StoreError::LayerMissing { diff_id: new.layer.clone() });
             }
             tx.execute(
-                "INSERT INTO cached_steps (key, diff_id, place, description, created_us, used_us, uses)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?5, 0)
-                 ON CONFLICT (key) DO UPDATE SET diff_id = excluded.diff_id, place = excluded.place,
+                "INSERT INTO cached_steps (key, diff_id, newest_secs, place, description, created_us, used_us, uses)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 0)
+                 ON CONFLICT (key) DO UPDATE SET diff_id = excluded.diff_id,
+                   newest_secs = excluded.newest_secs, place = excluded.place,
                    description = excluded.description, created_us = excluded.created_us,
                    used_us = excluded.used_us",
-                (key, diff_id, new.place.as_str(), new.description, now_us()),
+                (key, diff_id, new.newest_secs, new.place.as_str(), new.description, now_us()),
             )?;
             if !new.inputs.is_empty() {
                 tx.execute(
@@ -174,6 +178,20 @@ impl Lease {
             Ok(())
         })
     }
+}
+
+fn cached_layer(tx: &Tx<'_>, key: &Digest) -> Result<Option<CachedLayer>, StoreError> {
+    tx.row(
+        "SELECT l.diff_id, l.tar_bytes, l.content_bytes, l.entries, s.newest_secs
+         FROM cached_steps s JOIN layers l USING (diff_id) WHERE s.key = ?1",
+        [key.as_str()],
+        |cells| {
+            Ok(CachedLayer {
+                layer: layer_of_cells(cells)?,
+                newest_secs: cells.maybe_integer(4)?,
+            })
+        },
+    )
 }
 
 pub(crate) fn all(tx: &Tx<'_>) -> Result<Vec<CachedStep>, StoreError> {

@@ -220,6 +220,10 @@ impl Cells<'_, '_> {
         self.get(column)
     }
 
+    pub(crate) fn maybe_integer(&self, column: usize) -> Result<Option<i64>, StoreError> {
+        self.get(column)
+    }
+
     pub(crate) fn integer(&self, column: usize) -> Result<i64, StoreError> {
         self.get(column)
     }

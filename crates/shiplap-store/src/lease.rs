@@ -350,6 +350,27 @@ impl Lease {
         })
     }
 
+    /// Keeps several layers, as [`Lease::hold_layer`] keeps one, in one go.
+    ///
+    /// # Errors
+    /// Failures of the database.
+    pub fn hold_layers(&self, diff_ids: &[DiffId]) -> Result<Vec<Option<LayerRecord>>, StoreError> {
+        self.store.write("hold layers", Durability::Fleeting, |tx| {
+            diff_ids
+                .iter()
+                .map(|diff_id| {
+                    self.store.layout().blob(diff_id.digest())?;
+                    let record = layer_record(tx, diff_id)?;
+                    let Some(record) = record.filter(|record| self.is_whole(record)) else {
+                        return Ok(None);
+                    };
+                    self.insert_claim(tx, diff_id.digest())?;
+                    Ok(Some(record))
+                })
+                .collect()
+        })
+    }
+
     /// Whether tar and index of a layer are on disk.
     pub(crate) fn is_whole(&self, record: &LayerRecord) -> bool {
         let layout = self.store.layout();

@@ -54,7 +54,7 @@ mod usage;
 pub use build::{BuildEnd, BuildRecord, BuildStatus, RunningBuild};
 pub use build_cache::{CacheKind, CacheObject, CachePrune, PrunedCache};
 pub use cache_mount::{CacheMount, CacheSharing};
-pub use cached_step::{CachedStep, NewCachedStep};
+pub use cached_step::{CachedLayer, CachedStep, NewCachedStep};
 pub use check::{CheckReport, Fault, Finding, check};
 pub use collect::Collected;
 pub use container::ContainerError;

@@ -107,6 +107,7 @@ const SCHEMA_2: &str = "
 CREATE TABLE cached_steps (
   key TEXT PRIMARY KEY,
   diff_id TEXT NOT NULL REFERENCES layers(diff_id) ON DELETE CASCADE,
+  newest_secs INTEGER,
   place TEXT NOT NULL,
   description TEXT NOT NULL,
   created_us INTEGER NOT NULL,

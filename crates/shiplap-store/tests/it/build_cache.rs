@@ -23,6 +23,7 @@ fn put_step(lease: &Lease, name: &str, layer: &str) -> DiffId {
         .put_cached_step(&NewCachedStep {
             key: &key(name),
             layer: &diff_id,
+            newest_secs: Some(5),
             place: &key("place"),
             description: &format!("RUN {name}"),
             inputs: name.as_bytes(),
@@ -39,9 +40,10 @@ fn steps_keep_their_layers() {
     let layer = put_step(&lease, "make", "made");
     drop(lease);
     assert_eq!(store.collect().unwrap().layers, 0);
+    let cached = store.cached_layer(&key("make")).unwrap().unwrap();
     assert_eq!(
-        store.cached_layer(&key("make")).unwrap().unwrap().diff_id,
-        layer
+        (cached.layer.diff_id, cached.newest_secs),
+        (layer.clone(), Some(5))
     );
     assert!(store.cached_layer(&key("else")).unwrap().is_none());
     let lease = store.lease().unwrap();
@@ -75,6 +77,7 @@ fn a_step_whose_tar_is_gone_is_no_hit() {
     let layer = put_step(&lease, "make", "made");
     std::fs::remove_file(fixture.blob(layer.digest())).unwrap();
     assert_eq!(lease.use_cached_steps(&[key("make")]).unwrap(), [None]);
+    assert!(fixture.store.cached_layer(&key("make")).unwrap().is_none());
 }
 
 #[test]
@@ -84,6 +87,7 @@ fn a_step_needs_its_layer_and_bounded_inputs() {
     let mut new = NewCachedStep {
         key: &key("make"),
         layer: &key("absent").into(),
+        newest_secs: None,
         place: &key("place"),
         description: "RUN make",
         inputs: &[],
