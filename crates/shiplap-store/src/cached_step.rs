@@ -68,13 +68,14 @@ pub struct CachedStep {
 }
 
 impl Store {
-    /// The layer that a step with this key left. It may be gone a moment later: see
+    /// The layer that a step with this key, or with a key that this is an alias of, left. It may be gone a moment later: see
     /// [`Lease::use_cached_steps`].
     ///
     /// # Errors
     /// Failures of the database.
     pub fn cached_layer(&self, key: &Digest) -> Result<Option<CachedLayer>, StoreError> {
-        self.read("read build cache", |tx| cached_layer(tx, key))
+        let found = self.read("read build cache", |tx| cached_layer(tx, key))?;
+        Ok(found.map(|(cached, _)| cached))
     }
 
     /// What decided the result of the step at this place that was used last, and its description.
@@ -116,7 +117,7 @@ impl Lease {
         store.write("use build cache", Durability::Fleeting, |tx| {
             let mut held = Vec::with_capacity(keys.len());
             for key in keys {
-                let Some(CachedLayer { layer, .. }) = cached_layer(tx, key)? else {
+                let Some((CachedLayer { layer, .. }, key)) = cached_layer(tx, key)? else {
                     held.push(None);
                     continue;
                 };
@@ -133,6 +134,23 @@ impl Lease {
                 held.push(Some(layer));
             }
             Ok(held)
+        })
+    }
+
+    /// Lets `alias` mean the record of `key` from now on: what decides a step's result at a glance
+    /// for what decides it in the end.
+    ///
+    /// # Errors
+    /// Failures of the database.
+    pub fn put_cached_alias(&self, alias: &Digest, key: &Digest) -> Result<(), StoreError> {
+        let store = self.store();
+        store.write("record build step", Durability::Fleeting, |tx| {
+            tx.execute(
+                "INSERT INTO cached_aliases (alias, key) SELECT ?1, key FROM cached_steps WHERE key = ?2
+                 ON CONFLICT (alias) DO UPDATE SET key = excluded.key",
+                (alias.as_str(), key.as_str()),
+            )?;
+            Ok(())
         })
     }
 
@@ -180,16 +198,19 @@ impl Lease {
     }
 }
 
-fn cached_layer(tx: &Tx<'_>, key: &Digest) -> Result<Option<CachedLayer>, StoreError> {
+/// The record that a key or an alias of it names, and its key.
+fn cached_layer(tx: &Tx<'_>, key: &Digest) -> Result<Option<(CachedLayer, Digest)>, StoreError> {
     tx.row(
-        "SELECT l.diff_id, l.tar_bytes, l.content_bytes, l.entries, s.newest_secs
-         FROM cached_steps s JOIN layers l USING (diff_id) WHERE s.key = ?1",
+        "SELECT l.diff_id, l.tar_bytes, l.content_bytes, l.entries, s.newest_secs, s.key
+         FROM cached_steps s JOIN layers l USING (diff_id)
+         WHERE s.key = coalesce((SELECT key FROM cached_aliases WHERE alias = ?1), ?1)",
         [key.as_str()],
         |cells| {
-            Ok(CachedLayer {
+            let cached = CachedLayer {
                 layer: layer_of_cells(cells)?,
                 newest_secs: cells.maybe_integer(4)?,
-            })
+            };
+            Ok((cached, cells.parsed(5, "cached_steps.key")?))
         },
     )
 }

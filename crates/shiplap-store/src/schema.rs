@@ -120,6 +120,11 @@ CREATE TABLE cached_inputs (
   key TEXT PRIMARY KEY REFERENCES cached_steps(key) ON DELETE CASCADE,
   inputs BLOB NOT NULL
 );
+CREATE TABLE cached_aliases (
+  alias TEXT PRIMARY KEY,
+  key TEXT NOT NULL REFERENCES cached_steps(key) ON DELETE CASCADE
+) WITHOUT ROWID;
+CREATE INDEX cached_aliases_by_key ON cached_aliases(key);
 CREATE TABLE cache_mounts (
   id TEXT PRIMARY KEY,
   description TEXT NOT NULL,

@@ -1,9 +1,10 @@
 //! Files that a step reads: a merged tree, and where its bytes are. Layers and contexts look the
 //! same from here; nothing is mounted, nothing written.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use shiplap_layer::erofs::{self, LayerIndex};
 use shiplap_layer::stack::{Content, Found, Layer, Stack, StackError, Type};
@@ -15,7 +16,77 @@ pub struct Files {
     /// The tree.
     pub stack: Stack,
     /// The tars of its layers, base first; a layer of real files has none.
-    tars: Vec<File>,
+    tars: Vec<Arc<File>>,
+}
+
+/// Layers that a build has open, so that steps on one another open each but once.
+pub struct OpenLayers {
+    store: Store,
+    open: Mutex<HashMap<DiffId, OpenLayer>>,
+}
+
+#[derive(Clone)]
+struct OpenLayer {
+    index: Arc<LayerIndex>,
+    tar: Arc<File>,
+}
+
+impl OpenLayers {
+    /// None is open yet.
+    #[must_use]
+    pub fn new(store: &Store) -> Self {
+        Self {
+            store: store.clone(),
+            open: Mutex::default(),
+        }
+    }
+
+    /// The layers `diff_ids`, base first, which the caller holds; none: nothing but a root.
+    ///
+    /// # Errors
+    /// [`FilesError`].
+    pub fn files(&self, diff_ids: &[DiffId]) -> Result<Arc<Files>, FilesError> {
+        let open = diff_ids.iter().map(|diff_id| self.layer(diff_id));
+        let open = open.collect::<Result<Vec<_>, _>>()?;
+        Ok(Arc::new(Files::of_open(open)?))
+    }
+
+    /// When the newest file of a layer is of, in seconds since 1970; nothing of a layer without
+    /// any.
+    ///
+    /// # Errors
+    /// [`FilesError`].
+    pub fn newest(&self, diff_id: &DiffId) -> Result<Option<i64>, FilesError> {
+        let files = Files::of_open(vec![self.layer(diff_id)?])?;
+        let mut newest = None;
+        for found in files.stack.walk(files.stack.root()?).skip(1) {
+            let facts = found?.facts;
+            if !matches!(facts.kind, Type::Directory { implied: true, .. }) {
+                newest = newest.max(Some(facts.mtime_secs));
+            }
+        }
+        Ok(newest)
+    }
+
+    fn layer(&self, diff_id: &DiffId) -> Result<OpenLayer, FilesError> {
+        let known = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(layer) = known.get(diff_id) {
+            return Ok(layer.clone());
+        }
+        drop(known);
+        let index = LayerIndex::open(self.store.open_index(diff_id)?);
+        let index = index.map_err(|source| FilesError::Index {
+            diff_id: diff_id.clone(),
+            source,
+        })?;
+        let layer = OpenLayer {
+            index: Arc::new(index),
+            tar: Arc::new(self.store.open_tar(diff_id)?),
+        };
+        let mut known = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(diff_id.clone(), layer.clone());
+        Ok(layer)
+    }
 }
 
 /// Why files can't be read.
@@ -42,17 +113,16 @@ impl Files {
     ///
     /// # Errors
     /// [`FilesError`].
-    pub fn of_layers(store: &Store, diff_ids: &[DiffId]) -> Result<Self, FilesError> {
-        let mut layers: Vec<Arc<dyn Layer>> = Vec::with_capacity(diff_ids.len());
-        let mut tars = Vec::with_capacity(diff_ids.len());
-        for diff_id in diff_ids {
-            let index = LayerIndex::open(store.open_index(diff_id)?);
-            let index = index.map_err(|source| FilesError::Index {
-                diff_id: diff_id.clone(),
-                source,
-            })?;
-            layers.push(Arc::new(index));
-            tars.push(store.open_tar(diff_id)?);
+    pub fn of_layers(store: &Store, diff_ids: &[DiffId]) -> Result<Arc<Self>, FilesError> {
+        OpenLayers::new(store).files(diff_ids)
+    }
+
+    fn of_open(open: Vec<OpenLayer>) -> Result<Self, FilesError> {
+        let mut layers: Vec<Arc<dyn Layer>> = Vec::with_capacity(open.len());
+        let mut tars = Vec::with_capacity(open.len());
+        for layer in open {
+            layers.push(layer.index);
+            tars.push(layer.tar);
         }
         if layers.is_empty() {
             layers.push(Arc::new(empty_tree()));
@@ -60,17 +130,6 @@ impl Files {
         Ok(Self {
             stack: Stack::new(layers)?,
             tars,
-        })
-    }
-
-    /// One layer of real files.
-    ///
-    /// # Errors
-    /// [`FilesError`].
-    pub fn of_tree(layer: Arc<dyn Layer>) -> Result<Self, FilesError> {
-        Ok(Self {
-            stack: Stack::new(vec![layer])?,
-            tars: Vec::new(),
         })
     }
 

@@ -71,6 +71,29 @@ fn steps_keep_their_layers() {
 }
 
 #[test]
+fn an_alias_means_a_record() {
+    let fixture = Fixture::new();
+    let lease = fixture.store.lease().unwrap();
+    let layer = put_step(&lease, "make", "made");
+    let alias = key("at a glance");
+    lease.put_cached_alias(&alias, &key("absent")).unwrap();
+    assert_eq!(fixture.store.cached_layer(&alias).unwrap(), None);
+    lease.put_cached_alias(&alias, &key("make")).unwrap();
+    let held = lease
+        .use_cached_steps(std::slice::from_ref(&alias))
+        .unwrap();
+    assert_eq!(held[0].as_ref().unwrap().diff_id, layer);
+    assert_eq!(fixture.store.cached_steps().unwrap()[0].uses, 1);
+    drop(lease);
+    let all = CachePrune {
+        all: true,
+        ..CachePrune::default()
+    };
+    drop(fixture.store.prune_build_cache(&all).unwrap());
+    assert_eq!(fixture.store.cached_layer(&alias).unwrap(), None);
+}
+
+#[test]
 fn a_step_whose_tar_is_gone_is_no_hit() {
     let fixture = Fixture::new();
     let lease = fixture.store.lease().unwrap();

@@ -121,7 +121,7 @@ fn an_older_schema_is_brought_up_to_date() {
     let database = rusqlite::Connection::open(root.join("shiplap.db")).unwrap();
     database
         .execute_batch(
-            "DROP TABLE cached_inputs; DROP TABLE cached_steps; DROP TABLE cache_mounts;
+            "DROP TABLE cached_inputs; DROP TABLE cached_aliases; DROP TABLE cached_steps; DROP TABLE cache_mounts;
              DROP TABLE builds; PRAGMA user_version = 1;",
         )
         .unwrap();

@@ -52,7 +52,7 @@ impl Fixture {
 
     fn files(&self, layers: &[&str]) -> Arc<Files> {
         let layers: Vec<_> = layers.iter().map(|layer| self.layer(layer)).collect();
-        Arc::new(Files::of_layers(&self.store, &layers).unwrap())
+        Files::of_layers(&self.store, &layers).unwrap()
     }
 }
 
@@ -152,7 +152,7 @@ fn listing(files: &Files) -> String {
 /// word is that.
 fn run(fixture: &Fixture, root: &[&str], source: &str, command: &str) -> Result<String, CopyError> {
     let root: Vec<DiffId> = root.iter().map(|layer| fixture.layer(layer)).collect();
-    let files = Arc::new(Files::of_layers(&fixture.store, &root).unwrap());
+    let files = Files::of_layers(&fixture.store, &root).unwrap();
     let source = fixture.files(&[source]);
     let (flags, words): (Vec<&str>, Vec<&str>) =
         command.split(' ').partition(|word| word.starts_with("--"));
@@ -487,8 +487,7 @@ fn directories_are_made_for_workdir() {
     ] {
         let fixture = Fixture::new();
         let base = fixture.layer(root);
-        let files =
-            Arc::new(Files::of_layers(&fixture.store, std::slice::from_ref(&base)).unwrap());
+        let files = Files::of_layers(&fixture.store, std::slice::from_ref(&base)).unwrap();
         let owner = Some(Owner { uid: 7, gid: 8 });
         let cancel = Cancel::new().unwrap();
         let made = make_directory(&fixture.lease, &files, path, owner, TIMES, &cancel);
@@ -544,7 +543,7 @@ fn check_archive(root: &str, entries: &str, command: &str, expected: &str) {
             Some(_) => packed(&tar, true),
         };
         let root: Vec<DiffId> = vec![fixture.layer(root)];
-        let files = Arc::new(Files::of_layers(&fixture.store, &root).unwrap());
+        let files = Files::of_layers(&fixture.store, &root).unwrap();
         let source = make_layer::<StoreError>(&fixture.lease, |out| {
             let mut writer = Writer::new(out);
             let size = bytes.len() as u64;
@@ -554,8 +553,7 @@ fn check_archive(root: &str, entries: &str, command: &str, expected: &str) {
             writer.finish().unwrap();
             Ok(())
         });
-        let source =
-            Arc::new(Files::of_layers(&fixture.store, &[source.unwrap().diff_id]).unwrap());
+        let source = Files::of_layers(&fixture.store, &[source.unwrap().diff_id]).unwrap();
         let owner = command
             .strip_prefix("--chown=")
             .map(|_| Owner { uid: 5, gid: 5 });
