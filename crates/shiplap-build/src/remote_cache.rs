@@ -166,6 +166,9 @@ pub struct RemoteStep {
     pub place: Digest,
     /// `RUN make`.
     pub description: String,
+    /// When the newest of its files is of, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest_secs: Option<i64>,
 }
 
 /// What the config's field holds.
@@ -237,6 +240,7 @@ fn record(lease: &Lease, id: &ImageId) -> Result<usize, RemoteCacheError> {
         lease.put_cached_step(&NewCachedStep {
             key: &step.key,
             layer: &step.layer,
+            newest_secs: step.newest_secs,
             place: &step.place,
             description: &step.description,
             inputs: &[],
