@@ -12,15 +12,21 @@
 //! A walk opens directories only, so FIFOs and devices never make it wait; files are opened to be
 //! hashed or copied, after a look at what they are. Nothing is ever written to a context.
 
+mod archive;
 mod digest;
+mod dockerfile;
 mod entry;
 mod error;
+mod git;
 mod hash;
 mod layer;
+mod load;
 mod memory;
 mod read;
+mod remote;
 mod resolve;
 mod settle;
+mod source;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -32,14 +38,21 @@ use rustix::fs::OFlags;
 use shiplap_layer::root::Root;
 use shiplap_model::ignore::Patterns;
 use shiplap_model::path;
+use shiplap_store::StagedDirectory;
 
+pub use archive::ArchiveError;
 pub use digest::{ContentDigest, Counting};
+pub use dockerfile::{Dockerfile, DockerfileError};
 pub use entry::{Content, Entry, Kind, Time, Tree};
 pub use error::FilesError;
+pub use git::GitError;
 pub use layer::ContextLayer;
+pub use load::{LoadError, Loaded, Surroundings, load, load_named};
 pub use memory::{StatMemory, context_of};
 pub use read::FileReader;
+pub use remote::{GitFiles, RemoteError, WebSource, fetch_git, fetch_url};
 pub use resolve::Match;
+pub use source::{ContextSource, SourceError};
 
 use settle::Clock;
 use walk::Filter;
@@ -53,6 +66,8 @@ pub struct Context {
     memory: StatMemory,
     keeps_owners: bool,
     commit_time: Option<i64>,
+    /// Keeps what was unpacked for it.
+    _staged: Option<StagedDirectory>,
 }
 
 /// What is known of a context beside its files.
@@ -66,6 +81,8 @@ pub struct Facts {
     pub keeps_owners: bool,
     /// When the commit was made that a repository's files are of, in seconds since 1970.
     pub commit_time: Option<i64>,
+    /// The directory of a lease that its files were put into: gone with the context.
+    pub staged: Option<StagedDirectory>,
 }
 
 impl Context {
@@ -74,14 +91,20 @@ impl Context {
     /// # Errors
     /// [`FilesError::File`] if it can't be opened as a directory.
     pub fn open(directory: &Path, facts: Facts) -> Result<Self, FilesError> {
-        Ok(Self {
-            root: Root::open(directory).map_err(FilesError::file("open", b""))?,
-            directory: directory.to_owned(),
+        let root = Root::open(directory).map_err(FilesError::file("open", b""))?;
+        Ok(Self::new(root, directory.to_owned(), facts))
+    }
+
+    fn new(root: Root, directory: PathBuf, facts: Facts) -> Self {
+        Self {
+            root,
+            directory,
             ignore: facts.ignore,
             memory: facts.memory,
             keeps_owners: facts.keeps_owners,
             commit_time: facts.commit_time,
-        })
+            _staged: facts.staged,
+        }
     }
 
     /// Where it is on the host, for mounts; hidden files are there, too.

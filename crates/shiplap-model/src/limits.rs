@@ -106,6 +106,9 @@ pub const DOCKERFILE_ERRORS: usize = 20;
 /// once.
 pub const STAT_MEMORY_RECORDS: usize = 1_000_000;
 
+/// Most that one call of git may say where its answer is kept, in bytes: some lines are due.
+pub const GIT_OUTPUT_BYTES: u64 = 4 << 20;
+
 /// Longest path of a repository, in bytes: distribution's own bound.
 pub const REPOSITORY_BYTES: usize = 255;
 

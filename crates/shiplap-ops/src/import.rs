@@ -12,6 +12,7 @@ use shiplap_model::{Descriptor, ImageId, Manifest, Platform, Reference, limits, 
 use shiplap_store::{ImageError, LayerRecord, NewImage, StoreError};
 
 use crate::context::Context;
+use crate::fetch;
 use crate::progress::{Event, LayerState, Progress};
 use crate::transport::TransportError;
 use crate::transport::docker_archive::fetched;
@@ -155,11 +156,11 @@ fn open<'a>(context: &Context, tarball: Tarball<'a>) -> Result<Opened<'a>, Impor
             source: Box::new(stream),
         },
         Tarball::Address(address) => {
-            let download = context.client().download(&address, limits::LAYER_BYTES)?;
+            let file = fetch::fetch(context, &address, limits::LAYER_BYTES)?;
             Opened {
-                name: download.address().to_owned(),
-                total_bytes: download.size_bytes().unwrap_or(0),
-                source: Box::new(download),
+                name: file.address().to_owned(),
+                total_bytes: file.size_bytes().unwrap_or(0),
+                source: Box::new(file),
             }
         }
     })
@@ -168,7 +169,7 @@ fn open<'a>(context: &Context, tarball: Tarball<'a>) -> Result<Opened<'a>, Impor
 /// What went wrong on the way here names where, and is no fault of the layer.
 fn failed(name: &str, source: IngestError) -> ImportError {
     let source = match source {
-        IngestError::Source(error) => match error.downcast() {
+        IngestError::Source(error) => match fetch::failure(error) {
             Ok(error) => return ImportError::Download(error),
             Err(error) => IngestError::Source(error),
         },

@@ -13,6 +13,7 @@ pub mod container;
 pub mod context;
 pub mod copy;
 pub mod export;
+pub mod fetch;
 pub mod files;
 pub mod history;
 pub mod import;

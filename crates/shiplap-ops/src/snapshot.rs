@@ -393,7 +393,8 @@ pub(crate) fn marks() -> Marks {
 
 /// What this process may do with files of images. Where there is no user but root, all of them
 /// are root's.
-pub(crate) fn rights() -> Rights {
+#[must_use]
+pub fn rights() -> Rights {
     match (in_user_namespace(), has_single_id()) {
         (false, _) => Rights::Full,
         (true, false) => Rights::Namespace,

@@ -1,4 +1,4 @@
-//! A file of the web by its address, as `import` takes one.
+//! A file of the web by its address, as `import` and `ADD` take one.
 //!
 //! No digest says what its bytes should be: a connection that breaks is an error and never
 //! resumed, and no redirect leaves verified https. Nobody is ever sent credentials, not even those
@@ -6,10 +6,11 @@
 
 use std::fmt;
 use std::io::{self, Read};
+use std::time::SystemTime;
 
 use bytes::{Buf, Bytes};
 use reqwest::Method;
-use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, LAST_MODIFIED};
 use tokio::runtime::Handle;
 use url::{Position, Url};
 
@@ -83,6 +84,13 @@ impl Download {
     #[must_use]
     pub fn size_bytes(&self) -> Option<u64> {
         self.answer.response.content_length()
+    }
+
+    /// When the file last changed, if the server says.
+    #[must_use]
+    pub fn last_modified(&self) -> Option<SystemTime> {
+        let value = self.answer.response.headers().get(LAST_MODIFIED)?;
+        httpdate::parse_http_date(value.to_str().ok()?).ok()
     }
 
     fn too_large(&self) -> Error {

@@ -11,6 +11,8 @@ use std::time::{Duration, SystemTime};
 
 use super::*;
 
+pub(crate) mod world;
+
 const ALL: Counting = Counting {
     modes: true,
     owners: true,
@@ -50,7 +52,7 @@ fn open(directory: &Path, ignore: &[&str]) -> Context {
 }
 
 /// Old enough that its times can be relied on.
-fn age(path: &Path) {
+pub(crate) fn age(path: &Path) {
     // Times of change can't be set: wait until the tick is over, on the file's own clock.
     let changed = || {
         let stat = rustix::fs::stat(path).unwrap();
