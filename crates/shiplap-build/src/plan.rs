@@ -9,6 +9,7 @@ use shiplap_model::config::ContainerConfig;
 use shiplap_model::dockerfile::{Device, MountType, Network, Security, Span};
 use shiplap_model::{ImageConfig, Platform};
 
+mod budget;
 mod chmod;
 mod command;
 mod compose;

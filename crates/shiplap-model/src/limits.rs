@@ -99,6 +99,13 @@ pub const DOCKERFILE_LINE_BYTES: usize = 65_535;
 /// Most instructions of a Dockerfile: each becomes a step, and an image has at most 500 layers.
 pub const DOCKERFILE_INSTRUCTIONS: usize = 10_000;
 
+/// Most text that the plan of a build may hold, in bytes (64 MiB): variables multiply, and every
+/// command has its environment. Plans of real Dockerfiles have below one MiB.
+pub const PLAN_BYTES: usize = 64 << 20;
+
+/// Images of a build for whose names the nearest stage is looked up, in case they are misspelt.
+pub const PLAN_SUGGESTIONS: usize = 64;
+
 /// Most errors of a Dockerfile that are told: nobody reads on.
 pub const DOCKERFILE_ERRORS: usize = 20;
 

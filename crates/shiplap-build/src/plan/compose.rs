@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use shiplap_model::Platform;
 use shiplap_model::config::ImageConfig;
 use shiplap_model::dockerfile::{Dockerfile, Instruction, Span};
+use shiplap_model::{Platform, limits};
 
+use super::budget;
 use super::draft::{Draft, State};
 use super::epoch::{self, Epoch};
 use super::error::{Fault, PlanError};
@@ -105,14 +106,14 @@ pub fn plan(file: &Dockerfile, input: &PlanInput, resolved: &Resolved) -> Result
         platform: input.target_platform().clone(),
         source_date_epoch,
     };
-    finish(&mut plan, input);
+    finish(&mut plan, input)?;
     Ok(plan)
 }
 
 /// What only the target's image gets: labels of the call, and the platform that was asked for.
-fn finish(plan: &mut Plan, input: &PlanInput) {
+fn finish(plan: &mut Plan, input: &PlanInput) -> Result<(), PlanError> {
     let Some(target) = plan.stages.get_mut(plan.target.0) else {
-        return;
+        return Ok(());
     };
     let image = Arc::make_mut(&mut target.config);
     image.config.labels.extend(input.labels.iter().cloned());
@@ -134,9 +135,17 @@ fn finish(plan: &mut Plan, input: &PlanInput) {
     image.os = platform.os;
     image.architecture = platform.architecture;
     image.variant = platform.variant;
+    let length = serde_json::to_vec(image).map_or(0, |bytes| bytes.len());
+    if length as u64 > limits::CONFIG_BYTES {
+        return Err(PlanError {
+            span: None,
+            fault: Fault::ConfigTooLarge,
+        });
+    }
     if input.platform.is_none() {
         plan.platform = image.platform();
     }
+    Ok(())
 }
 
 /// The seconds, if they are known. A context says them to whoever looks into it, which is what
@@ -192,9 +201,15 @@ impl<'g> Composer<'g> {
         };
         let at = |fault: Fault| fault.at(written.span);
         let (base, state) = self.begin(node).map_err(at)?;
+        // It is kept twice: as what the stage ends with, and for those that begin with it.
+        let budget = &graph.globals.budget;
+        budget
+            .take(2 * budget::of_image(&state.image))
+            .map_err(at)?;
         let triggers = reach.triggers.get(&number).map_or(&[][..], Vec::as_slice);
         let mut naming = self.naming(node, &state, triggers);
         let vertex = self.vertex(node, &base, &mut naming);
+        let shared = Arc::new(state.image.config.clone());
         let mut draft = Draft {
             graph,
             places: &self.places,
@@ -202,6 +217,7 @@ impl<'g> Composer<'g> {
             steps: Vec::new(),
             naming,
             name: node.name.clone(),
+            shared,
             is_cmd_set: false,
         };
         witness.stage(graph, number, written.span);
@@ -238,16 +254,20 @@ impl<'g> Composer<'g> {
     /// What a stage begins with, and what it knows then.
     fn begin(&self, node: &Node) -> Result<(Base, State), Fault> {
         let platform = self.platform(node);
+        let budget = &self.graph.globals.budget;
         Ok(match &node.base {
             Origin::Scratch => (
                 Base::Scratch,
-                State::empty(self.graph.input.target_platform()),
+                State::empty(self.graph.input.target_platform(), budget),
             ),
-            Origin::Named(name) => (Base::Named(name.clone()), State::empty(platform)),
+            Origin::Named(name) => (Base::Named(name.clone()), State::empty(platform, budget)),
             Origin::Image(key) => {
                 let image = self.resolved.images.get(key);
                 let image = image.ok_or_else(|| Fault::Unresolved(key.clone()))?;
-                (Base::Image(key.clone()), State::on(&image.config, platform))
+                (
+                    Base::Image(key.clone()),
+                    State::on(&image.config, platform, budget),
+                )
             }
             Origin::Stage(stage) => {
                 let place = self.places.get(*stage).copied().flatten();

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use shiplap_model::config::{ContainerConfig, History, ImageConfig};
-use shiplap_model::dockerfile::{Instruction, Kind, Span};
+use shiplap_model::dockerfile::{Instruction, Kind};
 use shiplap_model::expansion;
 use shiplap_model::json::Rest;
-use shiplap_model::{Platform, config};
+use shiplap_model::{Platform, config, limits};
 
+use super::budget::{self, Budget};
 use super::error::{Fault, PlanError};
 use super::graph::Graph;
 use super::naming::{self, Naming};
@@ -38,6 +39,8 @@ pub(super) struct Draft<'g> {
     pub(super) naming: Naming,
     /// The stage's name, for errors.
     pub(super) name: String,
+    /// The config after the last step.
+    pub(super) shared: Arc<ContainerConfig>,
     /// A `CMD` of this stage: `ENTRYPOINT` leaves it.
     pub(super) is_cmd_set: bool,
 }
@@ -67,7 +70,7 @@ const HISTORY_COMMENT: &str = "buildkit.dockerfile.v0";
 
 impl State {
     /// `FROM scratch`, or the files of a named context.
-    pub(super) fn empty(platform: &Platform) -> Self {
+    pub(super) fn empty(platform: &Platform, budget: &Budget) -> Self {
         let image = ImageConfig {
             config: ContainerConfig {
                 working_dir: "/".to_owned(),
@@ -75,7 +78,7 @@ impl State {
             },
             ..Self::bare(platform)
         };
-        Self::of(image, platform)
+        Self::of(image, platform, budget)
     }
 
     /// An image of which nothing is known but what it is for.
@@ -92,7 +95,7 @@ impl State {
 
     /// `FROM` an image: what a build hands on of its config. Fields that nobody specified, its
     /// layers and its time are not among it, and its triggers have done their work.
-    pub(super) fn on(base: &ImageConfig, platform: &Platform) -> Self {
+    pub(super) fn on(base: &ImageConfig, platform: &Platform, budget: &Budget) -> Self {
         let mut image = ImageConfig {
             created: None,
             rootfs: config::Rootfs::default(),
@@ -104,10 +107,10 @@ impl State {
         if !image.config.working_dir.is_empty() {
             image.config.working_dir = super::paths::joined("/", &image.config.working_dir);
         }
-        Self::of(image, platform)
+        Self::of(image, platform, budget)
     }
 
-    fn of(mut image: ImageConfig, platform: &Platform) -> Self {
+    fn of(mut image: ImageConfig, platform: &Platform, budget: &Budget) -> Self {
         let has_path = image
             .config
             .env
@@ -117,7 +120,7 @@ impl State {
             image.config.env.push(format!("PATH={DEFAULT_PATH}"));
         }
         Self {
-            variables: Variables::of(&image.config.env),
+            variables: Variables::of(&image.config.env, budget),
             args: Vec::new(),
             base_history: image.history.len(),
             image,
@@ -175,33 +178,42 @@ impl Draft<'_> {
             let variables = &self.state.variables;
             self.naming.next(&name, variables, is_trigger)
         });
-        self.push(instruction.span, name, vertex, done.created_by, done.action);
-        Ok(())
-    }
-
-    fn push(
-        &mut self,
-        span: Span,
-        name: String,
-        vertex: Option<String>,
-        created_by: String,
-        action: Action,
-    ) {
-        self.state.image.history.push(History {
-            created_by: Some(created_by.clone()),
-            comment: Some(HISTORY_COMMENT.to_owned()),
-            empty_layer: action == Action::Config,
-            ..History::default()
-        });
-        self.steps.push(Step {
-            span,
+        self.push(Step {
+            span: instruction.span,
             name,
             vertex,
-            created_by,
-            action,
-            config: Arc::new(self.state.image.config.clone()),
+            created_by: done.created_by,
+            action: done.action,
+            config: self.shared.clone(),
             author: self.state.image.author.clone(),
+        })
+        .map_err(at)
+    }
+
+    fn push(&mut self, mut step: Step) -> Result<(), Fault> {
+        let budget = &self.state.variables.budget;
+        let changes_config = matches!(step.action, Action::Config | Action::Workdir(_));
+        if changes_config {
+            budget.take(budget::of_config(&self.state.image.config))?;
+            self.shared = Arc::new(self.state.image.config.clone());
+            step.config = self.shared.clone();
+        }
+        // The line of history is another copy.
+        budget.take(budget::of_step(&step) + step.created_by.len())?;
+        let history = &mut self.state.image.history;
+        history.push(History {
+            created_by: Some(step.created_by.clone()),
+            comment: Some(HISTORY_COMMENT.to_owned()),
+            empty_layer: step.action == Action::Config,
+            ..History::default()
         });
+        if step.action != Action::Config
+            && history.iter().filter(|entry| !entry.empty_layer).count() > limits::LAYERS
+        {
+            return Err(Fault::TooManyLayers);
+        }
+        self.steps.push(step);
+        Ok(())
     }
 
     /// The line as progress shows it; as written if its quotes are wrong.

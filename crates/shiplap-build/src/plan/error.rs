@@ -4,6 +4,7 @@ use shiplap_model::digest::DigestError;
 use shiplap_model::dockerfile::{Meant, MountFault, Span, SyntaxErrors};
 use shiplap_model::expansion::ExpansionError;
 use shiplap_model::git_reference::GitReferenceError;
+use shiplap_model::limits;
 use shiplap_model::platform::PlatformError;
 use shiplap_model::reference::ReferenceError;
 
@@ -68,6 +69,21 @@ pub enum Fault {
         "SOURCE_DATE_EPOCH stage does not meet source-only requirements: it must be FROM scratch and exactly one ADD of a URL or a repository"
     )]
     EpochStage,
+    /// Variables multiply beyond all reason.
+    #[error(
+        "the plan becomes longer than {} bytes: variables multiply",
+        limits::PLAN_BYTES
+    )]
+    TooLarge,
+    /// An image's config that no reader takes.
+    #[error(
+        "the image's config becomes longer than {} bytes",
+        limits::CONFIG_BYTES
+    )]
+    ConfigTooLarge,
+    /// More layers than an image may have.
+    #[error("the image gets more than {} layers", limits::LAYERS)]
+    TooManyLayers,
     /// A word with wrong quotes or variables.
     #[error("process {word:?}: {source}")]
     Expansion {

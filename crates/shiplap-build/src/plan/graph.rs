@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shiplap_model::dockerfile::{self, Dockerfile, Instruction, Kind, Meant, MountType, Span};
-use shiplap_model::{Platform, Reference};
+use shiplap_model::{Platform, Reference, limits};
 
 use super::error::{Fault, PlanError};
 use super::input::{NamedContext, NeededImage, PlanInput, Resolved};
@@ -420,7 +420,10 @@ impl Reach {
                         key: key.clone(),
                         span: dependency.span,
                         text: dependency.name.clone(),
-                        meant: graph.meant(&dependency.name),
+                        meant: match self.needs.images.len() {
+                            ..limits::PLAN_SUGGESTIONS => graph.meant(&dependency.name),
+                            _ => Meant::default(),
+                        },
                     });
                 }
             }

@@ -50,10 +50,13 @@ impl PlanInput {
         build_platform: &Platform,
     ) -> Self {
         let given = options.values.build_args.iter();
+        let epoch = options.values.source_date_epoch;
+        let epoch = epoch.map(|seconds| (epoch::NAME.to_owned(), seconds.to_string()));
         let contexts = options.input.named_contexts.iter();
         Self {
-            build_args: given
-                .filter_map(|(name, value)| Some((name.clone(), value.clone()?)))
+            build_args: epoch
+                .into_iter()
+                .chain(given.filter_map(|(name, value)| Some((name.clone(), value.clone()?))))
                 .collect(),
             labels: options.values.labels.clone(),
             target: options.input.target.clone(),

@@ -1,8 +1,9 @@
 //! `RUN --mount`: values expanded, defaults filled in, what the types allow checked.
 
 use shiplap_model::dockerfile::{self, MountFault, MountType};
+use shiplap_model::expansion::ExpansionError;
+use shiplap_model::path;
 use shiplap_model::units::{self, SizeBase};
-use shiplap_model::{expansion, path};
 
 use super::draft::Draft;
 use super::error::Fault;
@@ -21,9 +22,11 @@ impl Draft<'_> {
     }
 
     fn mount(&self, written: &dockerfile::Mount, agents: usize) -> Result<Mount, Fault> {
-        let lookup = |name: &str| self.state.variables.get(name);
-        let mount =
-            written.expanded(&mut |word| expansion::expand_word(word, &lookup, self.escape()))?;
+        let mount = written.expanded(&mut |word| match self.expand(word) {
+            Ok(text) => Ok(text),
+            Err(Fault::Expansion { source, .. }) => Err(source),
+            Err(_) => Err(ExpansionError::TooLong),
+        })?;
         let kind = mount.kind;
         let source = match &mount.source {
             Some(source) => path::absolute(source),

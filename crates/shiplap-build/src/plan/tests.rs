@@ -5,6 +5,7 @@ use shiplap_model::dockerfile;
 
 use super::*;
 
+mod hostile;
 mod shown;
 mod snapshots;
 

@@ -8,16 +8,24 @@ use shiplap_model::dockerfile::{Instruction, Kind};
 use shiplap_model::expansion::{self, ExpansionError};
 
 use super::PlanInput;
+use super::budget::Budget;
 use super::error::{Fault, PlanError};
 
 /// Names and values, in the order in which they were set last.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Variables(Vec<(String, String)>);
+pub(crate) struct Variables {
+    entries: Vec<(String, String)>,
+    /// Whatever is expanded is taken from it.
+    pub(super) budget: Budget,
+}
 
 impl Variables {
     /// Those of `NAME=value`s.
-    pub(super) fn of(pairs: &[String]) -> Self {
-        let mut variables = Self::default();
+    pub(super) fn of(pairs: &[String], budget: &Budget) -> Self {
+        let mut variables = Self {
+            entries: Vec::new(),
+            budget: budget.clone(),
+        };
         for pair in pairs {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             variables.set(name, value);
@@ -26,21 +34,21 @@ impl Variables {
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        let entry = self.0.iter().rev().find(|(own, _)| own == name);
+        let entry = self.entries.iter().rev().find(|(own, _)| own == name);
         entry.map(|(_, value)| value.as_str())
     }
 
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.remove(name);
-        self.0.push((name.to_owned(), value.to_owned()));
+        self.entries.push((name.to_owned(), value.to_owned()));
     }
 
     pub(super) fn remove(&mut self, name: &str) {
-        self.0.retain(|(own, _)| own != name);
+        self.entries.retain(|(own, _)| own != name);
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
+        self.entries
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
     }
@@ -54,18 +62,27 @@ impl Variables {
 
     /// The word with these in it.
     pub(super) fn expand(&self, word: &str, escape: char) -> Result<String, Fault> {
-        expansion::expand_word(word, &|name| self.get(name), escape).map_err(wrong(word))
+        let expanded = expansion::expand_word(word, &|name| self.get(name), escape);
+        self.taken(expanded.map_err(wrong(word))?)
     }
 
     /// The words into which blanks split it.
     pub(super) fn expand_words(&self, word: &str, escape: char) -> Result<Vec<String>, Fault> {
-        expansion::expand_words(word, &|name| self.get(name), escape).map_err(wrong(word))
+        let expanded = expansion::expand_words(word, &|name| self.get(name), escape);
+        let words = expanded.map_err(wrong(word))?;
+        self.budget.take(words.iter().map(String::len).sum())?;
+        Ok(words)
     }
 
     /// The content of a heredoc with these in it.
     pub(super) fn expand_content(&self, content: &str) -> Result<String, Fault> {
         let expanded = expansion::expand_content(content, &|name| self.get(name));
-        Ok(expanded.map_err(wrong(content))?.text)
+        self.taken(expanded.map_err(wrong(content))?.text)
+    }
+
+    fn taken(&self, text: String) -> Result<String, Fault> {
+        self.budget.take(text.len())?;
+        Ok(text)
     }
 }
 
