@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::super::node::Arguments;
 use super::super::*;
 use crate::expansion;
+use crate::quote::quoted;
 use crate::table::{self, same, text};
 
 #[test]
@@ -69,25 +70,6 @@ fn words(arguments: &Arguments) -> Vec<String> {
         Arguments::Headed(head, rest) => [vec![head.clone()], words(rest)].concat(),
         Arguments::Trigger(_) => Vec::new(),
     }
-}
-
-/// A text in quotes as Go prints it.
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from('"');
-    for char in text.chars() {
-        match char {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            '\t' => quoted.push_str("\\t"),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\u{b}' => quoted.push_str("\\v"),
-            '\u{c}' => quoted.push_str("\\f"),
-            char if char.is_control() => quoted.push_str(&format!("\\x{:02x}", char as u32)),
-            char => quoted.push(char),
-        }
-    }
-    quoted + "\""
 }
 
 fn shown_heredocs(heredocs: &[Heredoc]) -> Value {
