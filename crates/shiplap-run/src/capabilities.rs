@@ -67,6 +67,9 @@ const DEFAULT: [&str; 11] = [
     "CAP_SYS_CHROOT",
 ];
 
+/// What Docker gives beside those.
+const DOCKER_MORE: [&str; 3] = ["CAP_AUDIT_WRITE", "CAP_MKNOD", "CAP_NET_RAW"];
+
 /// A set of capabilities, by name.
 pub type Set = BTreeSet<&'static str>;
 
@@ -132,6 +135,12 @@ pub fn default_set() -> Set {
     DEFAULT.into()
 }
 
+/// Docker's fourteen, with which Dockerfiles are written.
+#[must_use]
+pub fn docker_set() -> Set {
+    DEFAULT.into_iter().chain(DOCKER_MORE).collect()
+}
+
 /// The set of a mask of bits, as `/proc/self/status` has it; bits without a name are left out.
 #[must_use]
 pub fn from_mask(mask: u64) -> Set {
@@ -144,7 +153,7 @@ pub fn from_mask(mask: u64) -> Set {
 }
 
 /// The sets of a process that runs as root (`root`) or another user, when `add` is added to the
-/// default and `drop` dropped from it (in any case, with or without `CAP_`, or `ALL`).
+/// default, `usual`, and `drop` dropped from it (in any case, with or without `CAP_`, or `ALL`).
 ///
 /// As with podman, root has all of the bounding set, another user only what is added by name, and
 /// keeps that across `exec`. `ALL` and `privileged` mean every capability of `available`.
@@ -154,11 +163,13 @@ pub fn from_mask(mask: u64) -> Set {
 pub fn of_process(
     root: bool,
     privileged: bool,
+    usual: &Set,
     add: &[String],
     drop: &[String],
     available: &Set,
 ) -> Result<Capabilities, CapabilityError> {
-    let bounding = bounding(privileged, add, drop, available)?;
+    let usual = if privileged { available } else { usual };
+    let bounding = bounding(usual, add, drop, available)?;
     let held = if root {
         bounding.clone()
     } else {
@@ -178,7 +189,7 @@ pub fn of_process(
 }
 
 fn bounding(
-    privileged: bool,
+    usual: &Set,
     add: &[String],
     drop: &[String],
     available: &Set,
@@ -188,14 +199,9 @@ fn bounding(
             name: name.to_owned(),
         })
     };
-    let base = if privileged {
-        available.clone()
-    } else {
-        default_set()
-    };
     let (base, added) = match Asked::parse(add)? {
         Asked::All => (available.clone(), None),
-        Asked::Some(added) => (base, Some(added)),
+        Asked::Some(added) => (usual.clone(), Some(added)),
     };
     match (added, Asked::parse(drop)?) {
         (None, Asked::All) => contradiction("ALL"),

@@ -60,6 +60,11 @@ pub struct Cgroup {
 }
 
 impl Cgroup {
+    /// Whether it keeps devices from being used that a process makes.
+    pub(crate) fn can_keep_devices(&self) -> bool {
+        self.path.is_some() && self.offer.has_device_rules()
+    }
+
     /// Removes it, whose processes have ended, from every hierarchy. What the kernel doesn't let go
     /// yet stays, empty.
     pub fn remove(&self) {

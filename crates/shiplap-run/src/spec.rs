@@ -79,6 +79,9 @@ pub struct Bundle {
     pub limits: Limits,
     /// What it may do.
     pub security: SecurityOptions,
+    /// Capabilities it has where `security` neither adds nor drops them. It may make devices only
+    /// where its control group keeps it from using them.
+    pub capabilities: capabilities::Set,
     /// Its control group.
     pub cgroup: Cgroup,
     /// Size of `/dev/shm`, in bytes; `None`: 64 MiB.
@@ -211,7 +214,17 @@ pub enum SpecError {
 /// # Errors
 /// [`SpecError`].
 pub fn config(bundle: &Bundle, host: &Host) -> Result<Vec<u8>, SpecError> {
-    let process = process_of(&bundle.process, &bundle.security, &bundle.limits, host)?;
+    let mut usual = bundle.capabilities.clone();
+    if !bundle.cgroup.can_keep_devices() {
+        usual.remove("CAP_MKNOD");
+    }
+    let process = process_of(
+        &bundle.process,
+        &usual,
+        &bundle.security,
+        &bundle.limits,
+        host,
+    )?;
     let devices = devices::of_bundle(bundle)?;
     let bounding = &process.capabilities.bounding;
     let config = oci::Config {
@@ -250,12 +263,14 @@ pub fn process(
     limits: &Limits,
     host: &Host,
 ) -> Result<Vec<u8>, SpecError> {
-    let process = process_of(process, security, limits, host)?;
+    let usual = capabilities::default_set();
+    let process = process_of(process, &usual, security, limits, host)?;
     serde_json::to_vec(&process).map_err(|source| SpecError::Json { source })
 }
 
 fn process_of<'b>(
     process: &'b Process,
+    usual: &capabilities::Set,
     security: &SecurityOptions,
     limits: &Limits,
     host: &Host,
@@ -286,6 +301,7 @@ fn process_of<'b>(
         capabilities: capabilities::of_process(
             process.uid == 0,
             security.privileged,
+            usual,
             &security.cap_add,
             &security.cap_drop,
             &host.capabilities,

@@ -14,6 +14,7 @@ use rustix::process::Pid;
 use shiplap_layer::root::Root;
 use shiplap_model::container::{MountSource, NetworkMode};
 use shiplap_model::limits;
+use shiplap_run::capabilities;
 use shiplap_run::cgroups::Cgroups;
 use shiplap_run::mounts::{self, Writable};
 use shiplap_run::namespaces::in_user_namespace;
@@ -218,6 +219,7 @@ pub(super) fn prepare(context: &Context, container: &Container) -> Result<Prepar
         devices: facts.options.storage.devices.clone(),
         limits: facts.options.limits.clone(),
         security: security(facts),
+        capabilities: capabilities::default_set(),
         cgroup: Cgroups::find().container(&facts.id),
         shm_bytes: facts.options.storage.shm_bytes,
         annotations: facts.config.labels.clone(),

@@ -23,7 +23,7 @@ use shiplap_run::mounts::{self, MountError, Writable};
 use shiplap_run::namespaces::{self, EmptyNetwork, NamespaceError, in_user_namespace};
 use shiplap_run::runtime::Runtime;
 use shiplap_run::spec::{self, Bundle, BundleMount, Host, Network, Process};
-use shiplap_run::{handover, signals};
+use shiplap_run::{capabilities, handover, signals};
 
 use super::mounts::{Mounts, StepMountError};
 use super::places;
@@ -248,6 +248,7 @@ fn prepare(
             no_new_privileges: Some(false),
             ..SecurityOptions::default()
         },
+        capabilities: capabilities::docker_set(),
         cgroup: cgroup.clone(),
         shm_bytes: request.shm_bytes,
         annotations: BTreeMap::new(),

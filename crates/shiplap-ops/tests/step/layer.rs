@@ -61,6 +61,11 @@ pub(crate) fn what_changed_and_nothing_else() {
             ],
         );
         check("mknod /fifo p", &["prw-r--r-- fifo"]);
+        // It can be made, but not used.
+        check(
+            "mknod /disk b 8 0; head -c 1 /disk 2>&1 | grep -q 'not permitted'",
+            &["brw-r--r-- disk"],
+        );
         check("echo x > /tmp/x; rm /tmp/x; echo y > /y", &["-rw-r--r-- y"]);
         check(
             "echo host > /etc/hostname",

@@ -68,6 +68,11 @@ pub(crate) fn options_are_seen_from_inside() {
             "5\n6\n",
         );
         check(
+            &|step| step.user = "5:6".to_owned(),
+            "grep -e CapBnd -e CapEff /proc/self/status | cut -f2",
+            "0000000000000000\n00000000a80425fb\n",
+        );
+        check(
             &|step| step.working_dir = "/new/dir".to_owned(),
             "pwd",
             "/new/dir\n",
@@ -118,8 +123,8 @@ pub(crate) fn options_are_seen_from_inside() {
         );
         check(
             &usual,
-            "grep -e CapEff -e NoNew -e Seccomp: /proc/self/status | cut -f2; cat /proc/1/comm; true",
-            "00000000800405fb\n0\n2\nsh\n",
+            "grep -e CapEff -e CapBnd -e NoNew -e Seccomp: /proc/self/status | cut -f2; cat /proc/1/comm; true",
+            "00000000a80425fb\n00000000a80425fb\n0\n2\nsh\n",
         );
         check(
             &|step| step.privileged = true,
@@ -204,11 +209,12 @@ pub(crate) fn a_network_of_its_own() {
         return;
     }
     World::each(|world| {
-        let mut own = world
-            .step("ip -o -4 addr | awk '{print $4}' | sort; grep -c buildkitsandbox /etc/hosts");
+        let mut own = world.step(
+            "ip -o -4 addr | awk '{print $2, $4}' | sort; grep -c buildkitsandbox /etc/hosts",
+        );
         own.network = Some(NetworkMode::Private);
         let (finished, said) = world.ok(&own);
-        assert_eq!(said, "10.126.37.2/24\n127.0.0.1/8\n1\n");
+        assert_eq!(said, "eth0 10.126.37.2/24\nlo 127.0.0.1/8\n1\n");
         assert_eq!(finished.warnings, [""; 0]);
         let mut fails = world.step("exit 4");
         fails.network = Some(NetworkMode::Private);

@@ -78,8 +78,9 @@ fn adding_and_dropping() {
     ];
     let available: Set = ["CAP_BPF", "CAP_KILL", "CAP_SYS_ADMIN"].into();
     for (root, privileged, add, drop, bounding, effective, ambient) in cases {
+        let (usual, added, dropped) = (default_set(), strings(add), strings(drop));
         let found =
-            of_process(root, privileged, &strings(add), &strings(drop), &available).map(|sets| {
+            of_process(root, privileged, &usual, &added, &dropped, &available).map(|sets| {
                 assert_eq!(sets.permitted, sets.effective);
                 assert_eq!(sets.inheritable, sets.ambient);
                 [sets.bounding, sets.effective, sets.ambient].map(|set| short(&set))
@@ -109,7 +110,14 @@ fn what_cannot_be() {
         ("ALL", "ALL", contradiction("ALL")),
     ];
     for (add, drop, wanted) in cases {
-        let found = of_process(true, false, &strings(add), &strings(drop), &Set::new());
+        let found = of_process(
+            true,
+            false,
+            &default_set(),
+            &strings(add),
+            &strings(drop),
+            &Set::new(),
+        );
         assert_eq!(found, Err(wanted), "+{add} -{drop}");
     }
 }
@@ -121,4 +129,12 @@ fn bits_have_the_kernels_numbers() {
         "CHECKPOINT_RESTORE SYS_ADMIN"
     );
     assert_eq!(from_mask(u64::MAX).len(), 41);
+}
+
+#[test]
+fn dockers_are_more() {
+    // The mask that BuildKit's own tests expect of a step.
+    assert_eq!(docker_set(), from_mask(0xa804_25fb));
+    let user = of_process(false, false, &docker_set(), &[], &[], &Set::new()).unwrap();
+    assert_eq!((user.bounding, user.effective), (docker_set(), Set::new()));
 }

@@ -44,6 +44,7 @@ fn bundle() -> Bundle {
         devices: Vec::new(),
         limits: Limits::default(),
         security: SecurityOptions::default(),
+        capabilities: capabilities::default_set(),
         cgroup: Cgroups::with(Version::V1, &["cpu", "cpuset", "devices", "memory", "pids"])
             .container("c"),
         shm_bytes: None,

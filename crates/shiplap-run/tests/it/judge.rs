@@ -153,6 +153,7 @@ fn bundle(root: &Path, id: &str) -> Bundle {
         devices: Vec::new(),
         limits: Limits::default(),
         security: SecurityOptions::default(),
+        capabilities: shiplap_run::capabilities::default_set(),
         cgroup: Cgroups::find().container(id),
         shm_bytes: None,
         annotations: BTreeMap::new(),

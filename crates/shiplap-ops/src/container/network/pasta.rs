@@ -59,6 +59,8 @@ impl Call {
         add(&["--pid", "/proc/self/fd/1"]);
         add(&["--netns", &namespace.to_string_lossy()]);
         add(&["--no-netns-quit"]);
+        // As in Docker, whatever the host's is called.
+        add(&["--ns-ifname", "eth0"]);
         add(&["--address", ADDRESS, "--netmask", PREFIX_BITS]);
         add(&["--gateway", GATEWAY]);
         if !self.maps_host {

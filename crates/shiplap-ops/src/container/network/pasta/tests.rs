@@ -20,8 +20,8 @@ fn arguments() {
             forwards_names,
         };
         let always = "--foreground --quiet --config-net --runas 0 --pid /proc/self/fd/1 \
-                      --netns /c/netns --no-netns-quit --address 10.126.37.2 --netmask 24 \
-                      --gateway 10.126.37.1";
+                      --netns /c/netns --no-netns-quit --ns-ifname eth0 \
+                      --address 10.126.37.2 --netmask 24 --gateway 10.126.37.1";
         let expected = format!("{always} {more} --tcp-ns none --udp-ns none");
         assert_eq!(call.arguments(Path::new("/c/netns")).join(" "), expected);
     };
