@@ -37,6 +37,8 @@ pub struct Change {
     pub path: Vec<u8>,
     /// What happened to it.
     pub kind: ChangeKind,
+    /// It is a directory now.
+    pub is_directory: bool,
     /// A directory that hides all that the layers below have in it.
     pub opaque: bool,
 }

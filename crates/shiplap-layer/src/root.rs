@@ -13,7 +13,7 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 /// How often an `openat2` that raced with a rename elsewhere (`EAGAIN`) is tried again.
@@ -169,7 +169,7 @@ impl Root {
             let last = rest.is_empty();
             let probe = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let entry = rustix::fs::openat(here, name.as_slice(), probe, Mode::empty())?;
-            let kind = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&entry)?.st_mode);
+            let kind = FileType::from_raw_mode(rustix::fs::fstat(&entry)?.st_mode);
             if kind.is_symlink() && !(last && flags.contains(OFlags::NOFOLLOW)) {
                 links += 1;
                 if links > SYMLINKS {
@@ -270,14 +270,20 @@ pub(crate) fn xattr_names(fd: impl AsFd) -> Result<Vec<Vec<u8>>, Errno> {
 
 /// The names in an open directory, without `.` and `..`, in the order of their bytes.
 pub(crate) fn dir_names(dir: impl AsFd) -> Result<Vec<Vec<u8>>, Errno> {
-    let mut names = Vec::new();
+    let entries = dir_entries(dir)?.into_iter();
+    Ok(entries.map(|(name, _)| name).collect())
+}
+
+/// The same with the type of each, [`FileType::Unknown`] where the file system does not say.
+pub(crate) fn dir_entries(dir: impl AsFd) -> Result<Vec<(Vec<u8>, FileType)>, Errno> {
+    let mut entries = Vec::new();
     for entry in rustix::fs::Dir::read_from(dir)? {
         let entry = entry?;
         let name = CStr::to_bytes(entry.file_name());
         if name != b"." && name != b".." {
-            names.push(name.to_vec());
+            entries.push((name.to_vec(), entry.file_type()));
         }
     }
-    names.sort_unstable();
-    Ok(names)
+    entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(entries)
 }

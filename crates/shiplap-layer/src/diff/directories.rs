@@ -64,7 +64,8 @@ impl Open {
 
 #[derive(Default)]
 struct Compare {
-    changes: BTreeMap<Vec<Vec<u8>>, ChangeKind>,
+    /// What happened, and whether it is a directory now.
+    changes: BTreeMap<Vec<Vec<u8>>, (ChangeKind, bool)>,
     /// Names of the new tree's files that have several.
     links: HashMap<(u64, u64), Vec<Vec<u8>>>,
 }
@@ -81,19 +82,20 @@ impl Compare {
         };
         let Some(new) = stat(&here.new)?.filter(seen) else {
             if old.is_some() {
-                self.add(&path, ChangeKind::Deleted);
+                self.add(&path, ChangeKind::Deleted, false);
             }
             return Ok(None);
         };
+        let is_directory = file_type(&new).is_dir();
         match (&here.old, &old) {
             (Some(dir), Some(old)) => {
                 if !same(dir, old, &here.new, &new, name).map_err(file_error("read", &path))? {
-                    self.add(&path, ChangeKind::Modified);
+                    self.add(&path, ChangeKind::Modified, is_directory);
                 }
             }
-            _ => self.add(&path, ChangeKind::Added),
+            _ => self.add(&path, ChangeKind::Added, is_directory),
         }
-        if !file_type(&new).is_dir() {
+        if !is_directory {
             if new.st_nlink > 1 {
                 self.links
                     .entry((new.st_dev, new.st_ino))
@@ -111,13 +113,15 @@ impl Compare {
         Ok(Some(Open::new(old, child(&here.new)?, path)?))
     }
 
-    fn add(&mut self, path: &[u8], kind: ChangeKind) {
-        self.changes.entry(key(path)).or_insert(kind);
+    fn add(&mut self, path: &[u8], kind: ChangeKind, is_directory: bool) {
+        self.changes
+            .entry(key(path))
+            .or_insert((kind, is_directory));
         let mut parent = split_last(path).0;
         while !parent.is_empty() {
             self.changes
                 .entry(key(parent))
-                .or_insert(ChangeKind::Modified);
+                .or_insert((ChangeKind::Modified, true));
             parent = split_last(parent).0;
         }
     }
@@ -129,15 +133,16 @@ impl Compare {
                 .any(|path| self.changes.contains_key(&key(path)))
             {
                 for path in names {
-                    self.add(&path, ChangeKind::Modified);
+                    self.add(&path, ChangeKind::Modified, false);
                 }
             }
         }
         let changes = self.changes.into_iter();
         changes
-            .map(|(key, kind)| Change {
+            .map(|(key, (kind, is_directory))| Change {
                 path: key.join(&b'/'),
                 kind,
+                is_directory,
                 opaque: false,
             })
             .collect()

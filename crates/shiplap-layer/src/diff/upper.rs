@@ -7,56 +7,78 @@ use rustix::fs::{FileType, Stat};
 
 use super::layer::unless_gone;
 use super::{Change, ChangeKind, DiffError, file_error, file_type, is_whiteout, read_xattrs};
-use crate::root::{Root, dir_names, join, open_child_dir, stat_child};
+use crate::root::{Root, dir_entries, join, open_child_dir, stat_child};
 use crate::stack::{Found, Stack};
 use crate::unpack::Marks;
 
 struct Open {
     dir: OwnedFd,
     path: Vec<u8>,
-    names: IntoIter<Vec<u8>>,
+    entries: IntoIter<(Vec<u8>, FileType)>,
     /// The same directory in the layers below, if it shows through.
     below: Option<Found>,
+    /// Files in it may be whiteouts.
+    has_whiteout_files: bool,
+}
+
+impl Open {
+    fn new(
+        dir: OwnedFd,
+        path: Vec<u8>,
+        below: Option<Found>,
+        has_whiteout_files: bool,
+    ) -> Result<Self, DiffError> {
+        let entries = dir_entries(&dir).map_err(file_error("read", &path))?;
+        Ok(Self {
+            dir,
+            path,
+            entries: entries.into_iter(),
+            below,
+            has_whiteout_files,
+        })
+    }
 }
 
 /// The changes that the upper directory of an overlay holds; `marks` is how the overlay was mounted,
 /// `below` the layers under it. Whiteouts and opaque marks that hide nothing are passed over, and so
 /// is what vanishes meanwhile. A socket counts as a whiteout.
 ///
+/// What a directory's list says of a file suffices mostly: the file is not asked. So it is not seen
+/// if the overlay was mounted with `metacopy`, which ours never are.
+///
 /// # Errors
-/// [`DiffError::Mark`] for an overlay mounted with `redirect_dir` or `metacopy`.
+/// [`DiffError::Mark`] for an overlay mounted with `redirect_dir`.
 pub fn upper(upper: &Root, marks: Marks, below: &Stack) -> Result<Vec<Change>, DiffError> {
     let mut changes = Vec::new();
     let dir = upper.open_dir(b"").map_err(file_error("open", b""))?;
-    let names = dir_names(&dir)
-        .map_err(file_error("read", b""))?
-        .into_iter();
-    let mut open = vec![Open {
+    let stat = rustix::fs::fstat(&dir).map_err(file_error("read", b""))?;
+    let found = Marked::read(&dir, b".", &stat, b"", marks)?;
+    let top = Open::new(
         dir,
-        path: Vec::new(),
-        names,
-        below: Some(below.root()?),
-    }];
+        Vec::new(),
+        Some(below.root()?),
+        found.has_whiteout_files,
+    )?;
+    let mut open = vec![top];
     while let Some(here) = open.last_mut() {
-        let Some(name) = here.names.next() else {
+        let Some((name, kind)) = here.entries.next() else {
             open.pop();
             continue;
         };
         let path = join(&here.path, &name);
-        let Some(stat) = stat_child(&here.dir, &name).map_err(file_error("read", &path))? else {
+        let Some(entry) = Entry::read(here, &name, kind, &path, marks)? else {
             continue;
         };
         let old = match &here.below {
             Some(directory) => below.lookup(directory, &name)?,
             None => None,
         };
-        let found = Marked::read(&here.dir, &name, &stat, &path, marks)?;
-        let is_socket = file_type(&stat) == FileType::Socket;
-        if is_whiteout(&stat) || found.whiteout || is_socket {
+        if entry.is_whiteout {
             if old.is_some() {
                 changes.push(Change {
                     path,
                     kind: ChangeKind::Deleted,
+                    is_directory: false,
                     opaque: false,
                 });
             }
@@ -68,31 +90,62 @@ pub fn upper(upper: &Root, marks: Marks, below: &Stack) -> Result<Vec<Change>, D
             ChangeKind::Added
         };
         let old = old.filter(Found::is_directory);
-        let is_dir = file_type(&stat).is_dir();
-        let opaque = is_dir && found.opaque && old.is_some();
         changes.push(Change {
             path: path.clone(),
             kind,
-            opaque,
+            is_directory: entry.is_directory,
+            opaque: entry.is_directory && entry.opaque && old.is_some(),
         });
-        if is_dir {
+        if entry.is_directory {
             let dir = unless_gone(open_child_dir(&here.dir, &name));
             let Some(dir) = dir.map_err(file_error("open", &path))? else {
                 continue;
             };
-            let names = dir_names(&dir)
-                .map_err(file_error("read", &path))?
-                .into_iter();
-            let below = if found.opaque { None } else { old };
-            open.push(Open {
-                dir,
-                path,
-                names,
-                below,
-            });
+            let below = if entry.opaque { None } else { old };
+            open.push(Open::new(dir, path, below, entry.has_whiteout_files)?);
         }
     }
     Ok(changes)
+}
+
+/// What an entry of an upper directory is.
+#[derive(Default)]
+struct Entry {
+    is_directory: bool,
+    is_whiteout: bool,
+    opaque: bool,
+    has_whiteout_files: bool,
+}
+
+impl Entry {
+    /// Looks as far as needed; `None` if it is gone.
+    fn read(
+        here: &Open,
+        name: &[u8],
+        kind: FileType,
+        path: &[u8],
+        marks: Marks,
+    ) -> Result<Option<Self>, DiffError> {
+        match kind {
+            FileType::RegularFile if !here.has_whiteout_files => return Ok(Some(Self::default())),
+            FileType::Symlink | FileType::Fifo | FileType::BlockDevice => {
+                return Ok(Some(Self::default()));
+            }
+            _ => {}
+        }
+        let stat = stat_child(&here.dir, name).map_err(file_error("read", path))?;
+        let Some(stat) = stat else {
+            return Ok(None);
+        };
+        let found = Marked::read(&here.dir, name, &stat, path, marks)?;
+        let is_socket = file_type(&stat) == FileType::Socket;
+        Ok(Some(Self {
+            is_directory: file_type(&stat).is_dir(),
+            is_whiteout: is_whiteout(&stat) || found.whiteout || is_socket,
+            opaque: found.opaque,
+            has_whiteout_files: found.has_whiteout_files,
+        }))
+    }
 }
 
 /// What overlayfs itself noted on an entry.
@@ -100,6 +153,8 @@ pub fn upper(upper: &Root, marks: Marks, below: &Stack) -> Result<Vec<Change>, D
 pub(super) struct Marked {
     pub(super) opaque: bool,
     pub(super) whiteout: bool,
+    /// Whiteouts in the directory may be files with an attribute.
+    has_whiteout_files: bool,
 }
 
 impl Marked {
@@ -138,8 +193,8 @@ impl Marked {
         }
         let opaque = xattrs.get(opaque.as_bytes());
         Ok(Self {
-            // `x` says that whiteouts in it are files with an attribute.
             opaque: opaque.is_some_and(|value| value == b"y"),
+            has_whiteout_files: opaque.is_some_and(|value| value == b"x"),
             whiteout: xattrs.contains_key(whiteout.as_bytes()),
         })
     }

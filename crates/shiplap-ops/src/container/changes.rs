@@ -211,16 +211,14 @@ impl OpenTree {
         below: Content,
         sameness: Sameness,
     ) -> Result<bool, TreeError> {
-        if change.kind != ChangeKind::Modified || change.opaque {
+        let is_asked = change.is_directory || sameness == Sameness::All;
+        if change.kind != ChangeKind::Modified || change.opaque || !is_asked {
             return Ok(false);
         }
         let Some(now) = self.found(&change.path)? else {
             return Ok(false);
         };
         let is_directory = now.is_directory();
-        if !is_directory && sameness == Sameness::Directories {
-            return Ok(false);
-        }
         let before = match self.image.stack.resolve(&change.path, false) {
             Ok(found) => found,
             Err(error) if error.is_not_found() => return Ok(false),
