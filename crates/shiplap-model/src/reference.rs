@@ -4,6 +4,7 @@
 //! (`python` is `docker.io/library/python`), so two that are equal name the same thing. Whether a
 //! thing of that name exists is not known here.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -177,7 +178,7 @@ pub enum ReferenceError {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Repository {
-    registry: String,
+    registry: Cow<'static, str>,
     path: String,
 }
 
@@ -228,7 +229,7 @@ impl Repository {
         let official = self
             .path
             .strip_prefix(OFFICIAL)
-            .filter(|name| !name.contains('/'));
+            .filter(|name| grammar::find(name, b'/').is_none());
         let short = official.unwrap_or(&self.path);
         let (registry, prefix, path) = split_docker_registry(short);
         let is_read_back = registry == DOCKER_HUB && self.path.strip_prefix(prefix) == Some(path);
@@ -290,7 +291,9 @@ impl Reference {
     fn read(text: &str) -> Result<Self, ReferenceError> {
         let written = |problem: Problem| problem.in_reference(text);
         let (registry, prefix, remainder) = split_docker_registry(text);
-        grammar::check_registry(registry).map_err(written)?;
+        if registry != DOCKER_HUB {
+            grammar::check_registry(registry).map_err(written)?;
+        }
         let bytes = registry.len() + 1 + prefix.len() + remainder.len();
         if bytes > limits::REFERENCE_BYTES {
             return Err(ReferenceError::TooLong {
@@ -304,7 +307,10 @@ impl Reference {
         let (tag, digest) = grammar::check_rest(text, tag, digest)?;
         Ok(Self {
             repository: Repository {
-                registry: registry.to_owned(),
+                registry: match registry {
+                    DOCKER_HUB => DOCKER_HUB.into(),
+                    other => other.to_owned().into(),
+                },
                 path,
             },
             tag: tag.map(str::to_owned),
@@ -452,21 +458,23 @@ impl AnyReference {
 /// dot, a colon or an uppercase letter, else a part of the path on Docker Hub, where a path of one
 /// component lies in `library/`. The registry, what the path begins with, and how it goes on.
 fn split_docker_registry(text: &str) -> (&str, &'static str, &str) {
-    let on_hub = |path| match str::contains(path, '/') {
-        true => (DOCKER_HUB, "", path),
-        false => (DOCKER_HUB, OFFICIAL, path),
+    let on_hub = |path| match grammar::find(path, b'/') {
+        Some(_) => (DOCKER_HUB, "", path),
+        None => (DOCKER_HUB, OFFICIAL, path),
     };
-    match text.split_once('/') {
-        None => on_hub(text),
-        Some((DOCKER_HUB | DOCKER_HUB_LEGACY, path)) => on_hub(path),
-        Some((first, path))
-            if first == "localhost"
-                || first.contains(['.', ':'])
-                || first.contains(char::is_uppercase) =>
-        {
-            (first, "", path)
-        }
-        Some(_) => on_hub(text),
+    let Some(slash) = grammar::find(text, b'/') else {
+        return on_hub(text);
+    };
+    let (first, path) = (&text[..slash], &text[slash + 1..]);
+    let is_registry = || {
+        first == "localhost"
+            || first.bytes().any(|byte| matches!(byte, b'.' | b':'))
+            || first.contains(char::is_uppercase)
+    };
+    match first {
+        DOCKER_HUB | DOCKER_HUB_LEGACY => on_hub(path),
+        _ if is_registry() => (first, "", path),
+        _ => on_hub(text),
     }
 }
 

@@ -115,13 +115,30 @@ fn scaled(bytes: u64, base: f64, digits: usize, units: [&str; 7]) -> String {
 /// C's and Go's `%.{digits}g` of a number that is 0 or at least 1.
 fn general(number: f64, digits: usize) -> String {
     let digits = digits.max(1);
-    let scientific = format!("{number:.*e}", digits - 1);
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: usize = exponent.parse().unwrap_or(0);
     let trim = |text: &str| match text.contains('.') {
         true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
         false => text.to_owned(),
     };
+    // What lists are full of: up to three digits before the point, which rounding adds none to.
+    let before = match number {
+        ..10.0 => 1,
+        ..100.0 => 2,
+        ..1000.0 => 3,
+        _ => usize::MAX,
+    };
+    if before <= digits {
+        let whole = number as u64;
+        if whole as f64 == number {
+            return whole.to_string();
+        }
+        let fixed = format!("{number:.*}", digits - before);
+        if fixed.find('.').unwrap_or(fixed.len()) == before {
+            return trim(&fixed);
+        }
+    }
+    let scientific = format!("{number:.*e}", digits - 1);
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: usize = exponent.parse().unwrap_or(0);
     if exponent >= digits {
         return format!("{}e+{exponent:02}", trim(mantissa));
     }

@@ -75,10 +75,10 @@ pub fn list(context: &Context, options: &ListOptions) -> Result<Vec<ListedImage>
     if options.sort == ListOrder::Size {
         images.sort_by_key(|image| std::cmp::Reverse(image.content_bytes));
     }
-    let mut rows: Vec<_> = images
-        .iter()
-        .flat_map(|image| rows(image, options.digests))
-        .collect();
+    let mut rows = Vec::with_capacity(images.len());
+    for image in images {
+        add_rows(&mut rows, image, options.digests);
+    }
     if options.sort == ListOrder::Name {
         rows.sort_by(|a, b| (&a.repository, &a.tag).cmp(&(&b.repository, &b.tag)));
     }
@@ -98,18 +98,29 @@ fn hide_intermediate(images: &mut Vec<Image>) {
 
 /// Docker's lines for one image: one per tag (and digest, if digests are shown), one per
 /// repository that knows it by digest only, one without a name if there is no name.
-fn rows(image: &Image, digests: bool) -> Vec<ListedImage> {
+fn add_rows(rows: &mut Vec<ListedImage>, image: Image, digests: bool) {
+    let created_secs = image.created.map(jiff::Timestamp::as_second);
     let row =
-        |repository: Option<String>, tag: Option<String>, digest: Option<Digest>| ListedImage {
-            id: image.id.clone(),
-            repository,
-            tag,
-            digest,
-            created_secs: image.created.map(jiff::Timestamp::as_second),
-            content_bytes: image.content_bytes,
-            containers: image.containers,
+        |id: ImageId, repository: Option<String>, tag: Option<String>, digest: Option<Digest>| {
+            ListedImage {
+                id,
+                repository,
+                tag,
+                digest,
+                created_secs,
+                content_bytes: image.content_bytes,
+                containers: image.containers,
+            }
         };
-    let mut rows = Vec::new();
+    // What nearly all are.
+    if let ([tag], []) = (&image.tags[..], &image.repo_digests[..]) {
+        let repository = Some(tag.repository().familiar());
+        let tag = tag.tag().map(str::to_owned);
+        rows.push(row(image.id, repository, tag, None));
+        return;
+    }
+    let before = rows.len();
+    let id = || image.id.clone();
     for tag in &image.tags {
         let repository = Some(tag.repository().familiar());
         let name = tag.tag().map(str::to_owned);
@@ -117,13 +128,12 @@ fn rows(image: &Image, digests: bool) -> Vec<ListedImage> {
             |known: &&shiplap_store::RepoDigest| known.repository == *tag.repository();
         let known: Vec<_> = image.repo_digests.iter().filter(of_repository).collect();
         if digests && !known.is_empty() {
-            rows.extend(
-                known
-                    .iter()
-                    .map(|d| row(repository.clone(), name.clone(), Some(d.digest.clone()))),
-            );
+            rows.extend(known.iter().map(|known| {
+                let digest = Some(known.digest.clone());
+                row(id(), repository.clone(), name.clone(), digest)
+            }));
         } else {
-            rows.push(row(repository, name, None));
+            rows.push(row(id(), repository, name, None));
         }
     }
     let mut shown = BTreeSet::new();
@@ -133,15 +143,11 @@ fn rows(image: &Image, digests: bool) -> Vec<ListedImage> {
             .iter()
             .any(|tag| *tag.repository() == known.repository);
         if !is_tagged && (digests || shown.insert(&known.repository)) {
-            rows.push(row(
-                Some(known.repository.familiar()),
-                None,
-                Some(known.digest.clone()),
-            ));
+            let repository = Some(known.repository.familiar());
+            rows.push(row(id(), repository, None, Some(known.digest.clone())));
         }
     }
-    if rows.is_empty() {
-        rows.push(row(None, None, None));
+    if rows.len() == before {
+        rows.push(row(id(), None, None, None));
     }
-    rows
 }

@@ -201,7 +201,7 @@ impl Cells<'_, '_> {
     }
 
     pub(crate) fn text(&self, column: usize) -> Result<String, StoreError> {
-        self.get(column)
+        Ok(self.borrowed(column)?.to_owned())
     }
 
     /// Text where SQLite keeps it.

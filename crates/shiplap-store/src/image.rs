@@ -4,6 +4,8 @@
 //! that is what lets repair rebuild it. Sizes and labels are computed here, once. It never fetches
 //! or parses what a layer holds.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use shiplap_model::manifest::DocumentError;
 use shiplap_model::reference::{Reference, Repository};
@@ -447,12 +449,12 @@ fn read_images(tx: &Tx<'_>, only: Option<&ImageId>) -> Result<Vec<Image>, StoreE
     let images = tx.rows(
         &format!(
             "SELECT id, created_us, os, architecture, variant, labels, content_bytes, parent, stored_us, last_tagged_us
-             FROM images WHERE {one} ORDER BY created_us DESC, id"
+             FROM images WHERE {one} ORDER BY id"
         ),
         [only],
         image_of_cells,
     )?;
-    let mut images = Details::of(images);
+    let mut images = Details::of(newest_first(images));
     tx.each(
         &format!("SELECT image, reference FROM tags WHERE {of_one} ORDER BY reference"),
         [only],
@@ -486,6 +488,21 @@ fn read_images(tx: &Tx<'_>, only: Option<&ImageId>) -> Result<Vec<Image>, StoreE
     Ok(images.images)
 }
 
+/// Sorts images that come in the order of their IDs. Here it costs a fraction of what it costs the
+/// database, which copies every row for it; and each is moved only once.
+fn newest_first(images: Vec<Image>) -> Vec<Image> {
+    let mut images: Vec<_> = images.into_iter().map(Some).collect();
+    let times = images.iter().enumerate();
+    let mut places: Vec<_> = times
+        .map(|(place, image)| (image.as_ref().and_then(|image| image.created), place))
+        .collect();
+    places.sort_by_key(|(created, _)| std::cmp::Reverse(*created));
+    let places = places.into_iter();
+    places
+        .filter_map(|(_, place)| images[place].take())
+        .collect()
+}
+
 /// Images in their order, that get what other tables say of them.
 struct Details {
     images: Vec<Image>,
@@ -517,16 +534,20 @@ impl Details {
 
 fn image_of_cells(cells: &Cells<'_, '_>) -> Result<Image, StoreError> {
     let labels = cells.borrowed(5)?;
+    let labels = match labels {
+        "{}" => BTreeMap::new(),
+        labels => serde_json::from_str(labels).map_err(|_| StoreError::Record {
+            record: "images.labels",
+            value: labels.to_owned(),
+        })?,
+    };
     Ok(Image {
         id: cells.parsed(0, "images.id")?,
         created: cells.time(1)?,
         os: cells.text(2)?,
         architecture: cells.text(3)?,
         variant: cells.maybe_text(4)?,
-        labels: serde_json::from_str(labels).map_err(|_| StoreError::Record {
-            record: "images.labels",
-            value: labels.to_owned(),
-        })?,
+        labels,
         content_bytes: cells.size(6)?,
         parent: cells.maybe_parsed(7, "images.parent")?,
         stored: cells.time(8)?.unwrap_or(Timestamp::UNIX_EPOCH),

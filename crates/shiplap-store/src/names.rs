@@ -3,8 +3,8 @@
 //! Blobs tell everything about images but what users call them. So each change of a tag or
 //! repository digest rewrites this small file whole (new file, sync, rename) within the
 //! transaction that makes the change. Nobody reads it but repair, when the database is lost; a
-//! process that dies between the rename and the commit leaves it one change ahead, which the next
-//! change or `check` evens out.
+//! process that dies between the rename and the commit leaves it one change ahead, a machine that
+//! dies soon after may leave it one behind; the next change or `check` evens that out.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,7 +15,6 @@ use serde::{Deserialize, Serialize};
 use crate::database::Tx;
 use crate::error::StoreError;
 use crate::layout::Layout;
-use crate::lease::sync_parent;
 
 /// Form of the file.
 const VERSION: u32 = 1;
@@ -72,11 +71,10 @@ pub(crate) fn save(tx: &Tx<'_>, layout: &Layout) -> Result<(), StoreError> {
         let mut file = File::create(&new).map_err(StoreError::io("make", &new))?;
         file.write_all(&bytes)
             .map_err(StoreError::io("write", &new))?;
-        file.sync_all().map_err(StoreError::io("sync", &new))?;
+        file.sync_data().map_err(StoreError::io("sync", &new))?;
         std::fs::rename(&new, &path).map_err(StoreError::io("rename", &new))
     };
-    write().inspect_err(|_| drop(std::fs::remove_file(&new)))?;
-    sync_parent(&path)
+    write().inspect_err(|_| drop(std::fs::remove_file(&new)))
 }
 
 /// The saved names; `None` if the file is not there or not sound.

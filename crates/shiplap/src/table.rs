@@ -65,23 +65,25 @@ impl Format {
             .map(|(field, _, text)| (Rc::<str>::from(*field), text))
             .collect();
         let mut lines = String::new();
+        if self.is_table {
+            let names = columns
+                .all
+                .iter()
+                .map(|(field, name, _)| (*field, (*name).to_owned()));
+            lines = self.template.header(&Value::string_map(names))? + "\n";
+        }
         for row in rows {
             let fields = shown
                 .iter()
                 .map(|(field, text)| (Rc::clone(field), Value::from(text(&row))));
             let record = Value::record(columns.row, fields);
-            lines.push_str(&self.template.execute(&record)?);
+            self.template.execute_onto(&record, &mut lines)?;
             lines.push('\n');
         }
         if !self.is_table {
             return Ok(lines);
         }
-        let names = columns
-            .all
-            .iter()
-            .map(|(field, name, _)| (*field, (*name).to_owned()));
-        let header = self.template.header(&Value::string_map(names))?;
-        Ok(align(&format!("{header}\n{lines}")))
+        Ok(align(&lines))
     }
 }
 
@@ -91,42 +93,67 @@ const PADDING: usize = 3;
 /// Aligns cells that end with a tab: each as wide as the widest above and below it that can be
 /// reached without a gap, and 3 blanks, but at least 10. The last cell of a line is left alone.
 pub(crate) fn align(text: &str) -> String {
-    let lines: Vec<Vec<&str>> = text
-        .split('\n')
-        .map(|line| line.split('\t').collect())
-        .collect();
     let mut widths: Vec<usize> = Vec::new();
+    // Of the cells that end with a tab, in their order.
+    let mut blocks: Vec<usize> = Vec::new();
     let mut open: Vec<usize> = Vec::new();
-    let mut blocks: Vec<usize> = Vec::with_capacity(lines.iter().map(Vec::len).sum());
-    for line in &lines {
-        let ended = line.len() - 1;
+    for line in cells(text) {
+        let mut ended = 0;
+        for cell in line {
+            if open.len() == ended {
+                open.push(widths.len());
+                widths.push(WIDTH);
+            }
+            let block = open[ended];
+            widths[block] = widths[block].max(width(cell) + PADDING);
+            blocks.push(block);
+            ended += 1;
+        }
         open.truncate(ended);
-        while open.len() < ended {
-            open.push(widths.len());
-            widths.push(WIDTH);
-        }
-        for (cell, block) in line.iter().zip(&open) {
-            let width = cell.chars().count() + PADDING;
-            widths[*block] = widths[*block].max(width);
-            blocks.push(*block);
-        }
     }
     let mut aligned = String::with_capacity(text.len() * 2);
     let mut blocks = blocks.into_iter();
-    for (number, line) in lines.iter().enumerate() {
-        if number > 0 {
-            aligned.push('\n');
+    for line in cells(text) {
+        let mut line = line;
+        for (cell, block) in line.by_ref().zip(&mut blocks) {
+            aligned.push_str(cell);
+            let missing = widths[block].saturating_sub(width(cell));
+            aligned.extend(std::iter::repeat_n(' ', missing));
         }
-        if let Some((last, ended)) = line.split_last() {
-            for (cell, block) in ended.iter().zip(&mut blocks) {
-                aligned.push_str(cell);
-                let missing = widths[block].saturating_sub(cell.chars().count());
-                aligned.extend(std::iter::repeat_n(' ', missing));
-            }
-            aligned.push_str(last);
-        }
+        aligned.push_str(line.rest);
+        aligned.push('\n');
     }
+    // What follows the last newline is a line, too.
+    aligned.pop();
     aligned
+}
+
+/// A line's cells that end with a tab.
+struct Cells<'t> {
+    /// What follows them.
+    rest: &'t str,
+}
+
+impl<'t> Iterator for Cells<'t> {
+    type Item = &'t str;
+
+    fn next(&mut self) -> Option<&'t str> {
+        let end = self.rest.bytes().position(|byte| byte == b'\t')?;
+        let (cell, rest) = (&self.rest[..end], &self.rest[end + 1..]);
+        self.rest = rest;
+        Some(cell)
+    }
+}
+
+fn cells(text: &str) -> impl Iterator<Item = Cells<'_>> {
+    text.split('\n').map(|rest| Cells { rest })
+}
+
+fn width(cell: &str) -> usize {
+    match cell.is_ascii() {
+        true => cell.len(),
+        false => cell.chars().count(),
+    }
 }
 
 #[cfg(test)]

@@ -20,10 +20,7 @@ pub(crate) fn since(time: Option<Timestamp>, now: Timestamp) -> String {
         return String::new();
     };
     let seconds = u64::try_from(now.as_second() - time.as_second()).unwrap_or(0);
-    format!(
-        "{} ago",
-        units::human_duration(Duration::from_secs(seconds))
-    )
+    units::human_duration(Duration::from_secs(seconds)) + " ago"
 }
 
 /// A time as Go prints it, in UTC: `2026-11-23 23:44:42 +0000 UTC`.

@@ -24,13 +24,14 @@ pub(super) struct Mode {
     pub(super) is_header: bool,
 }
 
-/// The main body's text for `data`; the error is worded as Go's.
+/// Appends the main body's text for `data` to `out`; the error is worded as Go's.
 pub(super) fn execute(
     bodies: &Bodies,
     text: &str,
     data: &Value,
     mode: Mode,
-) -> Result<String, String> {
+    out: &mut String,
+) -> Result<(), String> {
     let mut state = State {
         bodies,
         text,
@@ -41,14 +42,15 @@ pub(super) fn execute(
         },
         name: "",
         variables: vec![("$", data.clone())],
-        out: String::new(),
+        most_bytes: out.len() + limits::TEMPLATE_OUTPUT_BYTES,
+        out,
         steps: 0,
         depth: 0,
     };
     if let Some(body) = bodies.get("") {
         state.walk(data, body)?;
     }
-    Ok(state.out)
+    Ok(())
 }
 
 /// The node in work, for messages.
@@ -72,7 +74,9 @@ struct State<'t> {
     /// The body in work, as `define` named it.
     name: &'t str,
     variables: Vec<(&'t str, Value)>,
-    out: String,
+    out: &'t mut String,
+    /// As long as `out` may become.
+    most_bytes: usize,
     steps: u64,
     depth: usize,
 }
@@ -100,7 +104,7 @@ impl<'t> State<'t> {
     }
 
     fn write(&mut self, text: &str) -> Result<()> {
-        if self.out.len() + text.len() > limits::TEMPLATE_OUTPUT_BYTES {
+        if self.out.len() + text.len() > self.most_bytes {
             return self.error("the output is too long");
         }
         self.out.push_str(text);
@@ -140,7 +144,10 @@ impl<'t> State<'t> {
                             offset: pipe.at,
                             node: pipe,
                         };
-                        self.write(&printf::action(&value))?;
+                        match &value {
+                            Value::Str(text) => self.write(text)?,
+                            value => self.write(&printf::action(value))?,
+                        }
                     }
                     Flow::Next
                 }

@@ -65,6 +65,12 @@ impl Template {
         self.run(data, exec::Mode::default())
     }
 
+    /// The same, appended to `out`: for lists of many.
+    pub(crate) fn execute_onto(&self, data: &Value, out: &mut String) -> Result<(), Error> {
+        let mode = exec::Mode::default();
+        exec::execute(&self.bodies, &self.text, data, mode, out).map_err(Error)
+    }
+
     /// As [`Template::execute`], but a key that isn't there is an error.
     pub(crate) fn execute_strictly(&self, data: &Value) -> Result<String, Error> {
         self.run(
@@ -88,6 +94,8 @@ impl Template {
     }
 
     fn run(&self, data: &Value, mode: exec::Mode) -> Result<String, Error> {
-        exec::execute(&self.bodies, &self.text, data, mode).map_err(Error)
+        let mut text = String::new();
+        exec::execute(&self.bodies, &self.text, data, mode, &mut text).map_err(Error)?;
+        Ok(text)
     }
 }
