@@ -78,6 +78,8 @@ pub(crate) struct Failure {
     pub(crate) advice: Option<String>,
     /// The process's exit status.
     pub(crate) code: u8,
+    /// It is one even though it comes of nobody reading stdout any more.
+    pub(crate) is_unread: bool,
 }
 
 impl Failure {
@@ -87,6 +89,7 @@ impl Failure {
             message: Some(message.into()),
             advice: None,
             code: 1,
+            is_unread: false,
         }
     }
 
@@ -96,6 +99,7 @@ impl Failure {
             message: None,
             advice: None,
             code: 1,
+            is_unread: false,
         }
     }
 
@@ -118,6 +122,7 @@ impl<E: Error + 'static> From<E> for Failure {
             message: Some(message),
             advice,
             code: 1,
+            is_unread: false,
         }
     }
 }

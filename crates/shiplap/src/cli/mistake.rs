@@ -231,18 +231,21 @@ fn suggested(error: &clap::Error) -> Option<String> {
 /// The verb that was called, with the words that call it.
 fn verb<'c>(command: &'c mut Command, arguments: &[OsString]) -> (String, &'c mut Command) {
     let mut path = command.get_name().to_owned();
-    let understood = command
-        .clone()
-        .ignore_errors(true)
-        .try_get_matches_from(arguments);
-    let mut matches = understood.as_ref().ok();
     let mut verb = command;
-    while let Some((name, below)) = matches.and_then(|matches| matches.subcommand()) {
+    let mut is_value = false;
+    for argument in arguments.iter().skip(1).map(|word| word.to_string_lossy()) {
+        if is_value || argument.starts_with('-') {
+            is_value = !is_value && wants_value(&[&*verb], &argument);
+            continue;
+        }
+        let Some(below) = verb.find_subcommand(&*argument) else {
+            break;
+        };
+        let name = below.get_name().to_owned();
         path = format!("{path} {name}");
         verb = verb
-            .find_subcommand_mut(name)
+            .find_subcommand_mut(&name)
             .expect("because it was just found by its name");
-        matches = Some(below);
     }
     (path, verb)
 }

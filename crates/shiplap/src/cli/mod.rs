@@ -476,7 +476,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(_) if face.output.reader_gone() => ExitCode::SUCCESS,
+        Err(failure) if face.output.reader_gone() && !failure.is_unread => ExitCode::SUCCESS,
         Err(failure) => {
             face.tell(&failure);
             ExitCode::from(failure.code)

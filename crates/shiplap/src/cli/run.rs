@@ -237,7 +237,18 @@ fn follow(
     line: UnixStream,
     join: &Join,
 ) -> Result<(), Failure> {
-    match terminal::join(&face.output, line, join)? {
+    let end = terminal::join(&face.output, line, join);
+    if face.output.reader_gone() {
+        // As with Docker: what a pipe's reader does not want to hear does not end a container.
+        let name = &container.name;
+        return Err(Failure {
+            is_unread: true,
+            ..Failure::plain(format!(
+                "failed to write to standard output: broken pipe; container {name} goes on"
+            ))
+        });
+    }
+    match end? {
         End::Exited(0) | End::Detached => Ok(()),
         End::Exited(code) => Err(Failure::told().with_code(code)),
         End::Lost => Err(Failure::plain(format!(

@@ -4,6 +4,43 @@ use crate::harness::container::{Containers, IMAGE};
 use crate::harness::judge;
 use crate::harness::tar::{Entry, tar};
 
+/// As with Docker, a container does not end because nobody reads what it says; the user is told.
+#[test]
+fn a_reader_that_goes_leaves_the_container() {
+    let Some(boxes) = Containers::new() else {
+        return;
+    };
+    let call = [
+        "run",
+        "--rm",
+        "--name",
+        "talker",
+        "--network",
+        "none",
+        IMAGE,
+        "yes",
+    ];
+    let mut command = boxes.store.command(&call);
+    let mut child = command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = [0; 2];
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut line).unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), &line), (Some(1), b"y\n"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("broken pipe; container talker goes on"),
+        "{said}"
+    );
+    assert_eq!(boxes.state("talker"), "running");
+    boxes.store.ok(&["rm", "-f", "talker"]);
+    boxes.assert_nothing_left();
+}
+
 #[test]
 fn options_are_seen_from_inside() {
     let Some(boxes) = Containers::new() else {
