@@ -4,13 +4,14 @@
 use shiplap_model::filter::Filters;
 use shiplap_store::StoreError;
 
+use crate::build_cache::{self, CacheError, CachePruneOptions, CachePruneReport};
 use crate::container::remove::{self, PruneError as ContainersError};
 use crate::container::volume::{self, VolumeError};
 use crate::context::Context;
 use crate::prune::{self, PruneError as ImagesError, PruneOptions};
 use crate::remove::Removal;
 
-/// What goes beside containers that don't run and images without a name.
+/// What goes beside containers that don't run, images without a name, and what builds keep.
 #[derive(Debug, Clone, Default)]
 pub struct ClearOptions {
     /// All images that no container uses.
@@ -30,6 +31,8 @@ pub struct ClearReport {
     pub volumes: Vec<String>,
     /// Images and their layers, in Docker's order.
     pub images: Vec<Removal>,
+    /// IDs of what builds kept.
+    pub cache: Vec<String>,
     /// Bytes freed on disk.
     pub freed_bytes: u64,
 }
@@ -47,6 +50,9 @@ pub enum ClearError {
     /// An image can't be removed.
     #[error(transparent)]
     Images(#[from] ImagesError),
+    /// What builds keep can't be removed.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
     /// The store's failure.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -77,10 +83,27 @@ pub fn clear(context: &Context, options: &ClearOptions) -> Result<ClearReport, C
             ..PruneOptions::default()
         },
     )?;
+    let cache = match filters.keys().any(|key| key.starts_with("label")) {
+        // What builds keep has no labels.
+        true => CachePruneReport::default(),
+        false => build_cache::prune(
+            context,
+            &CachePruneOptions {
+                all: options.all,
+                filters: filters.clone(),
+                ..CachePruneOptions::default()
+            },
+        )?,
+    };
+    let objects = cache.objects.into_iter();
     Ok(ClearReport {
         containers: containers.removed,
         volumes,
         images: images.removed,
-        freed_bytes: containers.reclaimed_bytes + volume_bytes + images.freed_bytes,
+        cache: objects.map(|object| object.id).collect(),
+        freed_bytes: containers.reclaimed_bytes
+            + volume_bytes
+            + images.freed_bytes
+            + cache.freed_bytes,
     })
 }

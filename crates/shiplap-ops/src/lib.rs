@@ -7,6 +7,8 @@
 
 pub mod acquire;
 pub mod bring;
+pub mod build_cache;
+pub mod builds;
 pub mod check;
 pub mod clear;
 pub mod container;

@@ -99,6 +99,7 @@ impl SystemPrune {
         let mut lines = section("Deleted Containers:", &report.containers);
         lines.push_str(&section("Deleted Volumes:", &report.volumes));
         lines.push_str(&section("Deleted Images:", &removals(&report.images)));
+        lines.push_str(&section("Deleted build cache objects:", &report.cache));
         let freed = units::human_size(report.freed_bytes);
         lines.push_str(&format!("Total reclaimed space: {freed}\n"));
         Ok(face.output.data(&lines)?)
@@ -114,6 +115,10 @@ fn warning(options: &ClearOptions) -> String {
     lines.push(match options.all {
         true => "  - all images without at least one container associated to them",
         false => "  - all dangling images",
+    });
+    lines.push(match options.all {
+        true => "  - all build cache",
+        false => "  - unused build cache",
     });
     let mut text = format!("This will remove:\n{}\n", lines.join("\n"));
     let filters: Vec<String> = options
