@@ -144,6 +144,8 @@ pub(crate) struct Hub {
     pub(crate) pulls: Pulls,
     pub(crate) uploads: Uploads,
     pub(crate) mirrors: Mirrors,
+    /// Wakes the keeper: there is something that somebody waits for.
+    pub(crate) wake: tokio::sync::Notify,
 }
 
 impl Hub {
@@ -174,6 +176,7 @@ impl Hub {
             pulls: Pulls::default(),
             uploads: Uploads::default(),
             mirrors,
+            wake: tokio::sync::Notify::new(),
             options,
         })
     }

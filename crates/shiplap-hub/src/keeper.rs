@@ -41,7 +41,10 @@ pub(crate) async fn keep(hub: Arc<Hub>) {
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = hub.wake.notified() => {}
+        }
         write_pulls(&hub).await;
         if let Err(error) = deliver(&hub).await {
             tracing::warn!("failed to {error}");
@@ -149,3 +152,6 @@ async fn objects(hub: &Hub) -> Result<bool, KeepError> {
     }
     Ok(is_full)
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,7 @@ mod hub;
 mod intake;
 pub mod issuer;
 mod keeper;
+mod linger;
 pub mod metrics;
 mod mirror;
 pub mod password;

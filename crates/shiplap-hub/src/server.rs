@@ -28,6 +28,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
 use crate::hub::{Hub, HubError, TlsFiles};
+use crate::linger::Lingering;
 use crate::service;
 
 /// Longest time for a client to take anything of what it is sent.
@@ -155,7 +156,7 @@ where
     let answering = service_fn(move |request: Request<hyper::body::Incoming>| {
         let hub = Arc::clone(&hub);
         async move {
-            let request = request.map(Body::new);
+            let request = request.map(|body| Body::new(Lingering::new(body)));
             Ok::<_, Infallible>(service::answer(hub, peer, request).await)
         }
     });

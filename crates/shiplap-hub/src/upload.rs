@@ -118,15 +118,20 @@ impl Uploads {
         let mut hash = self.hash(storage, id, offset, algorithm).await?;
         let mut sink = storage.open_upload(id, offset).await?;
         let taken = take(body, &mut hash, sink.as_mut(), length).await;
+        let begun = offset;
         let offset = hash.bytes;
         match taken {
             Ok(fault) => {
                 self.keep(id, hash);
                 Ok(Taken { offset, fault })
             }
-            // What was written of the last piece is not known: whoever goes on asks the storage.
+            // On a full disk, what there was room for must not stay in everybody's way.
             Err(error) => {
                 self.forget(id);
+                drop(sink);
+                if let Err(error) = storage.open_upload(id, begun).await {
+                    tracing::warn!("failed to {error}");
+                }
                 Err(error.into())
             }
         }

@@ -127,6 +127,7 @@ pub(crate) async fn put(mut call: Call) -> Result<Response, Refusal> {
         Ok(())
     });
     write.await?;
+    call.hub.wake.notify_one();
     Ok(stored_answer(&call, &name, &digest, subject, &tags))
 }
 
@@ -215,7 +216,10 @@ fn labels(config: &ImageConfig) -> String {
 /// `DELETE /v2/<name>/manifests/<reference>`: a tag alone, or a manifest with its tags.
 pub(crate) async fn remove(call: Call) -> Result<Response, Refusal> {
     let repository = call.repository()?;
-    let done = || Ok(answer(StatusCode::ACCEPTED, Body::empty()));
+    let done = || {
+        call.hub.wake.notify_one();
+        Ok(answer(StatusCode::ACCEPTED, Body::empty()))
+    };
     let database = &call.hub.database;
     let (name, user) = (call.name()?.clone(), call.caller.user.as_ref());
     let user = user.map(|user| user.name.clone());

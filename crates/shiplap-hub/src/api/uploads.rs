@@ -207,13 +207,14 @@ pub(crate) async fn status(call: Call) -> Result<Response, Refusal> {
 pub(crate) async fn cancel(call: Call) -> Result<Response, Refusal> {
     let going = going(&call).await?;
     let _turn = call.hub.uploads.turn(&going.id).await?;
+    // The bytes first: they may be what fills the disk.
+    intake::discard(&call.hub, &going.id).await;
     let id = going.id.clone();
     let write = call
         .hub
         .database
         .write(Durability::Lazy, move |tx| uploads::remove(tx, &id));
     write.await?;
-    intake::discard(&call.hub, &going.id).await;
     Ok(answer(StatusCode::NO_CONTENT, Body::empty()))
 }
 

@@ -53,3 +53,26 @@ fn inner_addresses_are_known() {
         check(outer, false);
     }
 }
+
+#[tokio::test]
+async fn inner_webhooks_are_not_told() {
+    for url in [
+        "http://127.0.0.1:9/",
+        "http://localhost:9/",
+        "http://[::1]:9/",
+        "http://169.254.169.254/latest/",
+        "http://0x7f000001/",
+        "http://2130706433/",
+    ] {
+        let delivery = Delivery {
+            id: 1,
+            namespace: "ship".to_owned(),
+            url: url.to_owned(),
+            secret: "x".to_owned(),
+            body: "{}".to_owned(),
+            attempts: 0,
+        };
+        let told = tell(&delivery, false).await;
+        assert!(matches!(told, Err(Failure::Inner)), "{url}: {told:?}");
+    }
+}

@@ -102,10 +102,10 @@ fn killed_while_tagging_and_removing() {
 }
 
 /// A file system of a few megabytes, unmounted when dropped.
-struct SmallDisk(PathBuf);
+pub(crate) struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    fn new(megabytes: u32) -> Option<Self> {
+    pub(crate) fn new(megabytes: u32) -> Option<Self> {
         if !judge::is_root() {
             judge::skip("mounting needs root");
             return None;
@@ -119,7 +119,7 @@ impl SmallDisk {
         Some(Self(folder))
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 }

@@ -4,6 +4,8 @@ mod distribution;
 mod hostile;
 mod mirror;
 mod people;
+mod power;
+mod webhooks;
 
 use serde_json::Value;
 

@@ -14,11 +14,23 @@ use super::image::{Image, digest};
 /// Password of every user.
 pub(crate) const PASSWORD: &str = "lap-secret";
 
+/// How a hub is started.
+#[derive(Default)]
+pub(crate) struct Start<'s> {
+    /// More arguments of `hub serve`.
+    pub(crate) arguments: &'s [&'s str],
+    /// A program with arguments that runs it.
+    pub(crate) within: &'s [&'s str],
+    /// Its folder, if not one of its own.
+    pub(crate) data: Option<&'s Path>,
+}
+
 /// A running hub.
 pub(crate) struct Hub {
     /// Its own store's environment, for the verbs.
     store: Store,
-    data: TempDir,
+    data: PathBuf,
+    _folder: TempDir,
     process: Child,
     address: String,
     lines: Arc<Mutex<Vec<String>>>,
@@ -33,12 +45,24 @@ impl Hub {
 
     /// The same with more arguments of `hub serve`.
     pub(crate) fn start_with(arguments: &[&str]) -> Self {
-        let (store, data) = (Store::new(), TempDir::new().unwrap());
-        let arguments: Vec<String> = arguments.iter().map(|word| (*word).to_owned()).collect();
-        let (process, address, lines) = launch(&store, data.path(), &arguments);
+        Self::begin(&Start {
+            arguments,
+            ..Start::default()
+        })
+    }
+
+    /// The same in any way.
+    pub(crate) fn begin(start: &Start<'_>) -> Self {
+        let (store, folder) = (Store::new(), TempDir::new().unwrap());
+        let data = start.data.unwrap_or(folder.path()).to_path_buf();
+        let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let (arguments, within): (Vec<String>, Vec<String>) =
+            (owned(start.arguments), owned(start.within));
+        let (process, address, lines) = launch(&store, &data, &arguments, &within);
         let hub = Self {
             store,
             data,
+            _folder: folder,
             process,
             address,
             lines,
@@ -61,7 +85,7 @@ impl Hub {
     /// Starts it again on the same data, mostly with another port.
     pub(crate) fn restart(&mut self) {
         self.kill();
-        let started = launch(&self.store, self.data.path(), &self.arguments);
+        let started = launch(&self.store, &self.data, &self.arguments, &[]);
         (self.process, self.address, self.lines) = started;
     }
 
@@ -79,7 +103,7 @@ impl Hub {
     }
 
     pub(crate) fn verb_with(&self, words: &[&str], input: &[u8]) -> super::Ran {
-        let data = self.data.path().to_str().unwrap();
+        let data = self.data.to_str().unwrap();
         // `check` has no verb below it.
         let group = if words[0] == "check" { 1 } else { 2 };
         let (group, rest) = words.split_at(group);
@@ -93,7 +117,7 @@ impl Hub {
     }
 
     pub(crate) fn data(&self) -> &Path {
-        self.data.path()
+        &self.data
     }
 
     /// `127.0.0.1:PORT`.
@@ -115,7 +139,7 @@ impl Hub {
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
         for name in ["blobs", "uploads"] {
-            super::files_below(&self.data.path().join(name), &mut found);
+            super::files_below(&self.data.join(name), &mut found);
         }
         found
     }
@@ -181,6 +205,7 @@ fn launch(
     store: &Store,
     data: &Path,
     arguments: &[String],
+    within: &[String],
 ) -> (Child, String, Arc<Mutex<Vec<String>>>) {
     let data = data.to_str().unwrap();
     let fixed = ["hub", "serve", "--data", data, "--address", "127.0.0.1:0"];
@@ -188,8 +213,16 @@ fn launch(
         .into_iter()
         .chain(arguments.iter().map(String::as_str));
     let words: Vec<&str> = words.collect();
-    let mut process = store
-        .command(&words)
+    let mut command = match within.split_first() {
+        None => store.command(&words),
+        Some((program, before)) => {
+            let shiplap = env!("CARGO_BIN_EXE_shiplap");
+            let before = before.iter().map(String::as_str).chain([shiplap]);
+            let words: Vec<&str> = before.chain(words).collect();
+            store.command_as(Path::new(program), &words)
+        }
+    };
+    let mut process = command
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
