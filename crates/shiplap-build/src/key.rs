@@ -37,7 +37,7 @@ use shiplap_model::{DiffId, Digest, Platform};
 
 use crate::context::ContentDigest;
 use crate::options::{BuildNetwork, Execution};
-use crate::plan::{self, Sharing};
+use crate::plan::{self, Plan, Sharing, StageId, Step};
 
 /// Version of what steps do and of how that is written down here.
 pub const SCHEMA: u32 = 1;
@@ -467,18 +467,22 @@ fn name_text(name: &[u8]) -> String {
     }
 }
 
-/// Where a step stands: what ran last at the same place explains a miss. `file` tells Dockerfiles
-/// apart, `number` counts the stage's steps with the same word, so that one more `COPY` does not
-/// make every `RUN` another one.
+/// Where the step `step` of a stage stands: what ran last at the same place explains a miss. `file`
+/// tells Dockerfiles apart. Only steps with the same word are counted, so that one more `COPY` does
+/// not make every `RUN` another one.
 #[must_use]
-pub fn place(file: &str, stage: &str, word: &str, number: usize, platform: &Platform) -> Digest {
-    let parts = [
-        file,
-        stage,
-        word,
-        &number.to_string(),
-        &platform.to_string(),
-    ];
+pub fn place(plan: &Plan, file: &str, stage: StageId, step: usize) -> Digest {
+    let stage = plan.stages.get(stage.0);
+    let steps = stage.map_or(&[][..], |stage| &stage.steps);
+    let word = |step: &Step| step.created_by.split(' ').next().map(str::to_owned);
+    let own = steps.get(step).and_then(word).unwrap_or_default();
+    let before = steps.iter().take(step);
+    let number = before
+        .filter(|step| word(step).as_ref() == Some(&own))
+        .count();
+    let name = stage.map_or("", |stage| &stage.name);
+    let platform = plan.platform.to_string();
+    let parts = [file, name, &own, &number.to_string(), &platform];
     Digest::of(parts.join("\0").as_bytes())
 }
 

@@ -11,6 +11,7 @@ use shiplap_model::limits;
 
 use super::manifest::Manifest;
 use crate::key::KeyInputs;
+use crate::plan::{Action, Base, Plan, StageId};
 
 /// What is kept of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,41 @@ pub struct Notes {
     pub steps: Vec<String>,
     /// `ARG`s among the environment.
     pub arguments: Vec<String>,
+}
+
+impl Notes {
+    /// Those of the step `step` of a stage, whose root's image has `base_layers`.
+    #[must_use]
+    pub fn of(plan: &Plan, stage: StageId, step: usize, base_layers: usize) -> Self {
+        let mut notes = Self {
+            base_layers,
+            ..Self::default()
+        };
+        let (mut next, mut end) = (Some(stage), step);
+        while let Some(stage) = next.and_then(|place| plan.stages.get(place.0)) {
+            let below = stage.steps.iter().take(end);
+            let below = below.filter(|step| step.action != Action::Config);
+            let names: Vec<String> = below.map(|step| step.name.clone()).collect();
+            notes.steps.splice(0..0, names);
+            end = usize::MAX;
+            next = match &stage.base {
+                Base::Stage(place) => Some(*place),
+                Base::Image(key) => {
+                    notes.base.clone_from(&key.name);
+                    None
+                }
+                Base::Scratch | Base::Named(_) => None,
+            };
+        }
+        let own = plan
+            .stages
+            .get(stage.0)
+            .and_then(|stage| stage.steps.get(step));
+        if let Some(Action::Run(run)) = own.map(|step| &step.action) {
+            notes.arguments = run.args_used.keys().cloned().collect();
+        }
+        notes
+    }
 }
 
 #[derive(Serialize, Deserialize)]

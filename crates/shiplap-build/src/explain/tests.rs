@@ -6,6 +6,8 @@ use crate::context::ContentDigest;
 use crate::key::{
     CopyInputs, KeyInputs, OwnerId, RootFacts, RunInputs, SCHEMA, SourceInputs, StepInputs,
 };
+use crate::plan::StageId;
+use crate::plan::tests::{input, plan_text};
 
 fn diff_id(tar: &[u8]) -> DiffId {
     Digest::of(tar).into()
@@ -222,6 +224,20 @@ fn keeps_records() {
     }
     let unknown = run(|_| {});
     assert_eq!(Record::decode(&unknown.encode()), Some(unknown));
+}
+
+#[test]
+fn knows_what_lies_below() {
+    let text =
+        "FROM busybox AS one\nWORKDIR /a\nENV X=1\nRUN one\nFROM one\nARG V=1\nCOPY a b\nRUN two\n";
+    let plan = plan_text(text, &input()).unwrap();
+    let notes = Notes::of(&plan, StageId(1), 2, 3);
+    assert_eq!(notes.base, "docker.io/library/busybox:latest");
+    assert_eq!(notes.base_layers, 3);
+    assert_eq!(notes.steps, ["WORKDIR /a", "RUN one", "COPY a b"]);
+    assert_eq!(notes.arguments, ["V"]);
+    let first = Notes::of(&plan, StageId(0), 0, 3);
+    assert_eq!(first.steps, Vec::<String>::new());
 }
 
 proptest! {

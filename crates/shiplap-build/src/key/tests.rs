@@ -157,6 +157,19 @@ fn is_the_same_on_every_machine() {
 }
 
 #[test]
+fn places_stay_when_others_come() {
+    let planned = |text: &str| plan::tests::plan_text(text, &plan::tests::input()).unwrap();
+    let short = planned("FROM a AS b\nCOPY x y\nRUN one\nRUN two");
+    let long = planned("FROM a AS b\nCOPY v w\nCOPY x y\nRUN other\nRUN two");
+    let of = |plan: &Plan, step: usize| place(plan, "f", StageId(0), step);
+    assert_eq!(of(&short, 1), of(&long, 2));
+    assert_eq!(of(&short, 2), of(&long, 3));
+    assert_ne!(of(&short, 1), of(&short, 2));
+    assert_ne!(of(&short, 0), of(&long, 1));
+    assert_ne!(of(&short, 0), place(&short, "g", StageId(0), 0));
+}
+
+#[test]
 fn reads_what_it_wrote() {
     let inputs = copy_inputs();
     let read: KeyInputs = serde_json::from_slice(&inputs.to_json()).unwrap();

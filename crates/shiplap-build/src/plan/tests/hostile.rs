@@ -62,3 +62,38 @@ fn many_stages() {
     }
     assert_eq!(plan_text(&text, &input()).unwrap().stages.len(), 401);
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(48))]
+
+    /// Real files with lines taken out, doubled and swapped: whatever is left is planned or refused.
+    #[test]
+    fn takes_any_shuffle_of_lines(
+        file in 0..1000_usize,
+        cuts in proptest::collection::vec((0..400_usize, 0..3_u8, 0..400_usize), 1..8),
+    ) {
+        let names = table("dockerfile-corpus");
+        let name = names[file % names.len()]["file"].as_str().unwrap();
+        let path = format!("{}/../../testdata/dockerfiles/{name}", env!("CARGO_MANIFEST_DIR"));
+        let bytes = std::fs::read(&path).unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        let mut lines: Vec<&str> = text.lines().collect();
+        for (at, how, other) in cuts {
+            if lines.len() < 2 {
+                break;
+            }
+            let (at, other) = (at % lines.len(), other % lines.len());
+            match how {
+                0 => {
+                    lines.remove(at);
+                }
+                1 => lines.insert(other, lines[at]),
+                _ => lines.swap(at, other),
+            }
+        }
+        let text = lines.join("\n");
+        if dockerfile::parse(text.as_bytes()).is_ok() {
+            let _ = plan_text(&text, &input());
+        }
+    }
+}
