@@ -6,7 +6,8 @@
 //!
 //! ```text
 //! source ─▶ resolve ─▶ Match ─▶ select ─▶ Tree ─▶ digest (for the key)
-//!                                            └──▶ read, or as a ContextLayer; then recheck
+//!                                            ├──▶ read (for the layer)
+//!                                            └──▶ place (for a bind mount)
 //! ```
 //!
 //! A walk opens directories only, so FIFOs and devices never make it wait; files are opened to be
@@ -19,9 +20,9 @@ mod entry;
 mod error;
 mod git;
 mod hash;
-mod layer;
 mod load;
 mod memory;
+mod place;
 mod read;
 mod remote;
 mod resolve;
@@ -46,7 +47,6 @@ pub use dockerfile::{Dockerfile, DockerfileError};
 pub use entry::{Content, Entry, Kind, Time, Tree};
 pub use error::FilesError;
 pub use git::GitError;
-pub use layer::ContextLayer;
 pub use load::{LoadError, Loaded, Surroundings, load, load_named};
 pub use memory::{StatMemory, context_of};
 pub use read::FileReader;
@@ -181,13 +181,14 @@ impl Context {
         FileReader::open(&self.root, tree, entry)
     }
 
-    /// Looks at all files of a tree again, after they were read: so no layer is taken for one that
-    /// its digest describes if somebody wrote to the context meanwhile.
+    /// Puts the files of a tree into the empty directory `target`, as they were digested: for a
+    /// command that is to see these and nothing that is hidden, whatever becomes of the context
+    /// meanwhile. What is a file by itself gets the name `name` in it.
     ///
     /// # Errors
-    /// [`FilesError::Changed`], naming a file that is not what it was.
-    pub fn recheck(&self, tree: &Tree) -> Result<(), FilesError> {
-        hash::recheck(&self.root, tree)
+    /// [`FilesError`]; what was put there until then stays.
+    pub fn place(&self, tree: &Tree, name: &[u8], target: &Path) -> Result<(), FilesError> {
+        place::place(self, tree, name, target)
     }
 
     fn single(&self, found: &Match, excludes: &Patterns, clock: Clock) -> Result<Tree, FilesError> {

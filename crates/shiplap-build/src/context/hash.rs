@@ -54,33 +54,6 @@ pub(super) fn fill(
     Ok(())
 }
 
-/// Whether all files of a tree are still what they were: then what was read of them meanwhile is
-/// what they were digested from.
-pub(super) fn recheck(root: &Root, tree: &Tree) -> Result<(), FilesError> {
-    let check = |buffer: &mut Vec<u8>, entry: &Entry| {
-        let Kind::File(content) = &entry.kind else {
-            return Ok(());
-        };
-        if entry.hard_link.is_some() {
-            return Ok(());
-        }
-        let path = tree.path_of(entry);
-        let now = super::walk::stat_exact(root, &path);
-        let is_same = now.is_ok_and(|now| Stamp::of(&now).is_same(&entry.stamp));
-        // Its times wouldn't tell.
-        let is_same = is_same
-            && (entry.stamp.is_settled
-                || hash_file(root, &path, &entry.stamp, buffer)?.digest == content.digest);
-        if is_same {
-            Ok(())
-        } else {
-            Err(FilesError::Changed { path })
-        }
-    };
-    let entries = tree.entries.par_iter().with_min_len(64);
-    entries.try_for_each_init(Vec::new, check)
-}
-
 /// Takes what is remembered of a file; gives the entry back if nothing is.
 fn recall<'e>(entry: &'e mut Entry, memory: &StatMemory) -> Option<&'e mut Entry> {
     if entry.hard_link.is_some() {

@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io::Read as _;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::time::{Duration, SystemTime};
 
 use super::*;
@@ -447,53 +447,82 @@ fn orders_names_by_their_bytes_however_deep() {
 }
 
 #[test]
-fn looks_like_a_layer() {
-    use shiplap_layer::stack::{Layer as _, Stack, Type};
-    use std::sync::Arc;
-    fn paths(source: &str, excludes: &[&str]) -> String {
-        let made = directory(TREE);
-        add(made.path(), &["a/z => a/one.txt"]);
-        let context = Arc::new(open(made.path(), &[]));
-        let found = context.resolve(source).unwrap().remove(0);
-        let excludes = Patterns::new(excludes).unwrap();
-        let tree = Arc::new(context.select(&found, &excludes).unwrap());
-        let layer = Arc::new(ContextLayer::new(Arc::clone(&context), tree, &found.name));
-        let stack = Stack::new(vec![layer.clone()]).unwrap();
-        let mut shown = Vec::new();
-        for found in stack.walk(stack.root().unwrap()) {
-            let found = found.unwrap();
-            let mut text = String::from_utf8(found.path.clone()).unwrap();
-            if let Type::File { .. } = found.facts.kind {
-                let mut file = stack.file(&found).unwrap().unwrap();
-                text.push('=');
-                file.read_to_string(&mut text).unwrap();
-                text += &"+".repeat(found.facts.nlink as usize - 1);
-            }
-            if !found.path.is_empty() {
-                shown.push(text);
-            }
-        }
-        assert!(layer.lookup(layer.root(), b"nothing").unwrap().is_none());
-        context.recheck(layer.tree()).unwrap();
-        shown.join(" ")
-    }
-    assert_eq!(paths("a", &["sub/*"]), "one.txt=1+ sub two.md=2 up z=1+");
-    assert_eq!(paths("link", &[]), "deep.txt=3");
-    assert_eq!(paths("file-link", &[]), "file-link=2");
-    assert_eq!(paths("to*", &["*"]), "");
+fn places_what_was_selected() {
+    let made = directory(&[
+        "d/f = one",
+        "d/l -> f",
+        "d/e/g = two",
+        "d/h => d/f",
+        "d/no = hidden",
+    ]);
+    let executable = fs::Permissions::from_mode(0o750);
+    fs::set_permissions(made.path().join("d/e"), executable.clone()).unwrap();
+    fs::set_permissions(made.path().join("d/e/g"), executable).unwrap();
+    let context = open(made.path(), &["d/no"]);
+    let place = |source: &str, name: &[u8]| {
+        let target = tempfile::tempdir().unwrap();
+        let found = &context.resolve(source).unwrap()[0];
+        let tree = context.select(found, &Patterns::default()).unwrap();
+        context.place(&tree, name, target.path()).unwrap();
+        target
+    };
+    let target = place("d", b"");
+    let placed = |path: &str| target.path().join(path).symlink_metadata().unwrap();
+    let mut names: Vec<_> = fs::read_dir(target.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort_unstable();
+    assert_eq!(names, ["e", "f", "h", "l"]);
+    assert_eq!(
+        fs::read_to_string(target.path().join("e/g")).unwrap(),
+        "two"
+    );
+    assert_eq!(fs::read_to_string(target.path().join("l")).unwrap(), "one");
+    assert_eq!(placed("e").permissions().mode() & 0o7777, 0o750);
+    assert_eq!(placed("e/g").permissions().mode() & 0o7777, 0o750);
+    assert_eq!(placed("f").nlink(), 2);
+    assert_eq!(placed("f").ino(), placed("h").ino());
+    let source = made.path().join("d/e").metadata().unwrap();
+    assert_eq!(placed("e").modified().unwrap(), source.modified().unwrap());
+    let target = place("d/f", b"called");
+    assert_eq!(
+        fs::read_to_string(target.path().join("called")).unwrap(),
+        "one"
+    );
 }
 
 #[test]
-fn checks_again_after_reading() {
-    fn check(change: fn(&Path), is_same: bool) {
-        let made = directory(&["d/f = 12345", "d/e/"]);
-        let context = open(made.path(), &[]);
-        let found = &context.resolve("d").unwrap()[0];
-        let tree = context.select(found, &Patterns::default()).unwrap();
-        change(&made.path().join("d/f"));
-        assert_eq!(context.recheck(&tree).is_ok(), is_same);
-    }
-    check(|_| {}, true);
-    check(|file| fs::write(file, "54321").unwrap(), false);
-    check(|file| fs::remove_file(file).unwrap(), false);
+fn is_never_led_outside_while_somebody_swaps_directories() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let outside = directory(&["secret = s", "f/secret = s"]);
+    let made = directory(&["d/f/one = 1", "x/f/two = 2"]);
+    let context = open(made.path(), &[]);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (shown, aside) = (made.path().join("d"), made.path().join("aside"));
+            while !done.load(Ordering::Relaxed) {
+                fs::rename(&shown, &aside).unwrap();
+                symlink(outside.path(), &shown).unwrap();
+                fs::remove_file(&shown).unwrap();
+                fs::rename(&aside, &shown).unwrap();
+            }
+        });
+        for round in 0..400 {
+            let source = ["/", "d", "d/*", "d/f", "*/f"][round % 5];
+            let Ok(matches) = context.resolve(source) else {
+                continue;
+            };
+            for found in matches {
+                let Ok(tree) = context.select(&found, &Patterns::default()) else {
+                    continue;
+                };
+                let names = tree.entries.iter().map(|entry| &entry.path);
+                let mut names = names.chain([&found.name]);
+                assert!(names.all(|name| !name.ends_with(b"secret")), "{source}");
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+    });
 }
