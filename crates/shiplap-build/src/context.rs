@@ -48,7 +48,7 @@ pub use entry::{Content, Entry, Kind, Time, Tree};
 pub use error::FilesError;
 pub use git::GitError;
 pub use load::{LoadError, Loaded, Surroundings, load, load_named};
-pub use memory::{StatMemory, context_of};
+pub use memory::{StatMemory, prune_memories};
 pub use read::FileReader;
 pub use remote::{GitFiles, RemoteError, WebSource, fetch_git, fetch_url};
 pub use resolve::Match;

@@ -221,9 +221,30 @@ impl StatMemory {
     }
 }
 
+/// Removes memories in `directory` of contexts that are gone, with `all` those of all; what is no
+/// memory is let be. Says how many bytes that were.
+///
+/// # Errors
+/// I/O failures; no directory is no memory.
+pub fn prune_memories(directory: &Path, all: bool) -> io::Result<u64> {
+    let list = match std::fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        list => list?,
+    };
+    let mut bytes = 0;
+    for entry in list {
+        let entry = entry?;
+        let context = context_of(&entry.path());
+        if context.is_some_and(|context| all || !context.is_dir()) {
+            bytes += entry.metadata()?.len();
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(bytes)
+}
+
 /// The context directory whose memory a file is; `None` if it is none.
-#[must_use]
-pub fn context_of(file: &Path) -> Option<PathBuf> {
+fn context_of(file: &Path) -> Option<PathBuf> {
     let bytes = read(file)?;
     let mut rest = Reader(bytes.get(..bytes.len().checked_sub(SUM_BYTES)?)?);
     (rest.take(MAGIC.len())? == MAGIC).then_some(())?;

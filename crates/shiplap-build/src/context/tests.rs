@@ -348,13 +348,19 @@ fn remembers_files_that_did_not_change() {
         .unwrap()
         .unwrap()
         .path();
-    assert_eq!(context_of(&place).as_deref(), Some(made.path()));
     let mut bytes = fs::read(&place).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&place, &bytes).unwrap();
     assert_eq!(digest(), changed);
-    assert_eq!(fs::read_dir(memories.path()).unwrap().count(), 1);
+    let count = || fs::read_dir(memories.path()).unwrap().count();
+    assert_eq!(count(), 1);
+    // It goes with its context.
+    fs::write(memories.path().join("else"), "is no memory").unwrap();
+    assert_eq!(prune_memories(memories.path(), false).unwrap(), 0);
+    drop(made);
+    assert!(prune_memories(memories.path(), false).unwrap() > 100);
+    assert_eq!(count(), 1);
 }
 
 #[test]
