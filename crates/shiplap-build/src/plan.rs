@@ -58,6 +58,8 @@ pub struct Plan {
     pub platform: Platform,
     /// `SOURCE_DATE_EPOCH`, as an argument or by the Dockerfile's first lines, in seconds since 1970.
     pub source_date_epoch: Option<i64>,
+    /// `--build-arg`s that nothing in the Dockerfile or its bases declares: users want to know.
+    pub unused_args: Vec<String>,
 }
 
 /// One stage.

@@ -1,9 +1,10 @@
 //! From a Dockerfile to the plan: stage after stage, instruction after instruction.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use shiplap_model::config::ImageConfig;
-use shiplap_model::dockerfile::{Dockerfile, Instruction, Span};
+use shiplap_model::dockerfile::{Dockerfile, Instruction, Kind, Span};
 use shiplap_model::{Platform, limits};
 
 use super::budget;
@@ -13,7 +14,7 @@ use super::error::{Fault, PlanError};
 use super::graph::{Graph, Node, Origin, Reach};
 use super::input::{Needs, PlanInput, Resolved};
 use super::naming::{self, Naming};
-use super::variables::Variables;
+use super::variables::{self, Variables};
 use super::{Base, Breadth, Plan, Stage, StageId};
 
 /// What must be known before [`plan`] can be made. Images whose triggers need further images make
@@ -105,9 +106,34 @@ pub fn plan(file: &Dockerfile, input: &PlanInput, resolved: &Resolved) -> Result
             .unwrap_or_default(),
         platform: input.target_platform().clone(),
         source_date_epoch,
+        unused_args: unused_args(&graph, &reach),
     };
     finish(&mut plan, input)?;
     Ok(plan)
+}
+
+/// Arguments that are given but declared nowhere, and that have no meaning of their own.
+fn unused_args(graph: &Graph<'_>, reach: &Reach) -> Vec<String> {
+    let own = graph
+        .file
+        .stages
+        .iter()
+        .flat_map(|stage| &stage.instructions);
+    let triggers = reach.triggers.values().flatten();
+    let written = graph.file.global_args.iter().chain(own).chain(triggers);
+    let declared: BTreeSet<&str> = written
+        .filter_map(|instruction| match &instruction.kind {
+            Kind::Arg(arguments) => Some(arguments),
+            _ => None,
+        })
+        .flatten()
+        .map(|argument| argument.name.as_str())
+        .collect();
+    let given = graph.input.build_args.keys();
+    given
+        .filter(|name| !declared.contains(name.as_str()) && !variables::is_predefined(name))
+        .cloned()
+        .collect()
 }
 
 /// What only the target's image gets: labels of the call, and the platform that was asked for.

@@ -9,6 +9,7 @@ use shiplap_model::expansion::{self, ExpansionError};
 
 use super::PlanInput;
 use super::budget::Budget;
+use super::epoch;
 use super::error::{Fault, PlanError};
 
 /// Names and values, in the order in which they were set last.
@@ -152,16 +153,31 @@ fn predefined(target: &str, input: &PlanInput) -> Variables {
     variables
 }
 
+/// Whether an argument means something without being declared.
+pub(super) fn is_predefined(name: &str) -> bool {
+    const FRONTEND: &str = "BUILDKIT_";
+    let platform = name
+        .strip_prefix("BUILD")
+        .or_else(|| name.strip_prefix("TARGET"))
+        .is_some_and(|rest| {
+            ["PLATFORM", "OS", "OSVERSION", "ARCH", "VARIANT", "STAGE"].contains(&rest)
+        });
+    let proxy = PROXIES.iter().any(|proxy| name.eq_ignore_ascii_case(proxy));
+    platform || proxy || name == epoch::NAME || name.starts_with(FRONTEND)
+}
+
+const PROXIES: [&str; 5] = [
+    "http_proxy",
+    "https_proxy",
+    "ftp_proxy",
+    "no_proxy",
+    "all_proxy",
+];
+
 /// Proxies for commands: those of the build arguments, in both spellings, whether declared or not.
 pub(super) fn proxies(build_args: &BTreeMap<String, String>) -> Vec<String> {
     let mut pairs = Vec::new();
-    for name in [
-        "http_proxy",
-        "https_proxy",
-        "ftp_proxy",
-        "no_proxy",
-        "all_proxy",
-    ] {
+    for name in PROXIES {
         let given = build_args
             .iter()
             .rfind(|(own, _)| own.eq_ignore_ascii_case(name));

@@ -75,6 +75,25 @@ fn arguments() {
 }
 
 #[test]
+fn arguments_that_nobody_declares() {
+    let names = [
+        "A",
+        "B",
+        "C",
+        "HTTP_PROXY",
+        "TARGETARCH",
+        "SOURCE_DATE_EPOCH",
+    ];
+    let args = names.map(|name| (name.to_owned(), "1".to_owned()));
+    let input = PlanInput {
+        build_args: args.into_iter().collect(),
+        ..input()
+    };
+    let plan = plan_text("ARG A\nFROM a AS unneeded\nARG B\nFROM b", &input).unwrap();
+    assert_eq!(plan.unused_args, ["C"]);
+}
+
+#[test]
 fn platforms() {
     let text = "FROM --platform=$BUILDPLATFORM golang AS build\nARG TARGETARCH TARGETSTAGE\n\
         RUN make $TARGETARCH\nFROM busybox\nCOPY --from=build /x /x\n";
