@@ -1,4 +1,7 @@
-//! `exec`: one more process in a container that runs. The OCI runtime carries its streams itself.
+//! `exec`: one more process in a container that runs. The OCI runtime carries its streams itself, but
+//! for those of a terminal that the user types at: see [`keeper`].
+
+pub mod keeper;
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -94,6 +97,26 @@ fn words(status: Status, id: &str) -> String {
     }
 }
 
+impl ExecError {
+    fn system(container: &Container) -> impl Fn(io::Error) -> Self + use<> {
+        let name = container.name.clone();
+        move |source| Self::System {
+            name: name.clone(),
+            source,
+        }
+    }
+
+    /// By what the runtime wrote into its log.
+    fn refused(container: &Container, said: &str) -> Self {
+        let reason = bundle::runtime_words(said);
+        Self::Runtime {
+            name: container.name.clone(),
+            code: super::supervise::refusal_code(&reason),
+            reason,
+        }
+    }
+}
+
 /// Runs a process in a container; its exit status, 0 if nobody waits for it.
 ///
 /// # Errors
@@ -103,10 +126,44 @@ pub fn exec(
     container: &Container,
     options: &ExecOptions,
 ) -> Result<u8, ExecError> {
-    let system = |source: io::Error| ExecError::System {
-        name: container.name.clone(),
-        source,
-    };
+    let system = ExecError::system(container);
+    let file = process_file(container, options)?;
+    let log = tempfile::NamedTempFile::new_in(&container.directory).map_err(&system)?;
+    let runtime = bundle::runtime(context, &container.facts)?.logging_to(log.path());
+    let root = bundle::runtime_root(context).map_err(ContainerError::from)?;
+    let mut command = runtime.exec(
+        &root,
+        container.id(),
+        file.path(),
+        None,
+        None,
+        options.detach,
+    );
+    if !options.interactive {
+        command.stdin(Stdio::null());
+    }
+    if options.detach {
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+    }
+    let status = command.status().map_err(&system)?;
+    if status.success() {
+        return Ok(0);
+    }
+    let said = fs::read_to_string(log.path()).unwrap_or_default();
+    if !said.trim().is_empty() {
+        return Err(ExecError::refused(container, &said));
+    }
+    let signalled = std::os::unix::process::ExitStatusExt::signal(&status);
+    let code = status.code().or(signalled.map(|signal| 128 + signal));
+    Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(255))
+}
+
+/// What runs, as the runtime reads it. The file goes when it is dropped.
+fn process_file(
+    container: &Container,
+    options: &ExecOptions,
+) -> Result<tempfile::NamedTempFile, ExecError> {
+    let system = ExecError::system(container);
     let state = container.state()?;
     let (Status::Running, Some(pid)) = (state.status, state.pid) else {
         return Err(ExecError::NotRunning {
@@ -124,42 +181,9 @@ pub fn exec(
     let host = Host::find();
     let limits = &container.facts.options.limits;
     let text = spec::process(&process, &security, limits, &host)?;
-    let mut file = tempfile::NamedTempFile::new_in(&container.directory).map_err(system)?;
-    file.write_all(&text).map_err(system)?;
-    let log = tempfile::NamedTempFile::new_in(&container.directory).map_err(system)?;
-
-    let runtime = bundle::runtime(context, &container.facts)?.logging_to(log.path());
-    let root = bundle::runtime_root(context).map_err(ContainerError::from)?;
-    let mut command = runtime.exec(
-        &root,
-        container.id(),
-        file.path(),
-        None,
-        None,
-        options.detach,
-    );
-    if !options.interactive {
-        command.stdin(Stdio::null());
-    }
-    if options.detach {
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-    }
-    let status = command.status().map_err(system)?;
-    if status.success() {
-        return Ok(0);
-    }
-    let said = fs::read_to_string(log.path()).unwrap_or_default();
-    if !said.trim().is_empty() {
-        let reason = bundle::runtime_words(&said);
-        return Err(ExecError::Runtime {
-            name: container.name.clone(),
-            code: super::supervise::refusal_code(&reason),
-            reason,
-        });
-    }
-    let signalled = std::os::unix::process::ExitStatusExt::signal(&status);
-    let code = status.code().or(signalled.map(|signal| 128 + signal));
-    Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(255))
+    let mut file = tempfile::NamedTempFile::new_in(&container.directory).map_err(&system)?;
+    file.write_all(&text).map_err(&system)?;
+    Ok(file)
 }
 
 enum Either {

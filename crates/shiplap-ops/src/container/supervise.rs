@@ -26,7 +26,7 @@ use super::{Container, ContainerError, State, find, remove};
 use crate::context::Context;
 
 /// How long the streams of a container that ended may still be read, and the attached be told.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why a container could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -307,12 +307,12 @@ fn launch(
 }
 
 /// What the threads of a supervisor share.
-struct Shared {
-    audience: Audience,
-    log: LogWriter,
-    input: Mutex<Option<File>>,
-    terminal: Option<OwnedFd>,
-    process: Option<OwnedFd>,
+pub(super) struct Shared {
+    pub(super) audience: Audience,
+    pub(super) log: LogWriter,
+    pub(super) input: Mutex<Option<File>>,
+    pub(super) terminal: Option<OwnedFd>,
+    pub(super) process: Option<OwnedFd>,
 }
 
 impl Running {
@@ -431,7 +431,7 @@ fn finish(context: &Context, container: &Container, state: &State) {
 }
 
 /// Carries one stream to log and attached.
-fn pump(shared: &Shared, mut file: File, stream: Stream) {
+pub(super) fn pump(shared: &Shared, mut file: File, stream: Stream) {
     let mut cutter = LineCutter::new(&shared.log, stream);
     let mut buffer = vec![0; 32 << 10];
     loop {
@@ -456,7 +456,7 @@ fn pump(shared: &Shared, mut file: File, stream: Stream) {
 }
 
 /// Takes somebody among the attached, and does what they say until they leave.
-fn attend(shared: &Arc<Shared>, client: UnixStream) {
+pub(super) fn attend(shared: &Arc<Shared>, client: UnixStream) {
     let Ok(member) = client.try_clone() else {
         return;
     };

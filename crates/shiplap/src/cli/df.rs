@@ -232,7 +232,7 @@ fn volumes(session: &Session) -> Result<KindUsage, Failure> {
     })
 }
 
-fn rows(usage: &Usage, containers: KindUsage, volumes: KindUsage) -> [KindUsage; 4] {
+fn rows(usage: &Usage, containers: KindUsage, volumes: KindUsage) -> [KindUsage; 5] {
     let used = usage.images.iter().filter(|image| image.containers > 0);
     let derived = usage
         .index_bytes
@@ -248,6 +248,13 @@ fn rows(usage: &Usage, containers: KindUsage, volumes: KindUsage) -> [KindUsage;
         },
         containers,
         volumes,
+        KindUsage {
+            kind: "Build Cache",
+            total: usage.cache_objects,
+            active: 0,
+            size_bytes: usage.cache_bytes,
+            reclaimable_bytes: Some(usage.reclaimable_cache_bytes),
+        },
         KindUsage {
             kind: "Derived files",
             total: usage.layers,

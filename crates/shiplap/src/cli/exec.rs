@@ -3,15 +3,16 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use shiplap_model::container::keys;
 use shiplap_ops::container::{
-    self,
-    exec::{self, ExecError, ExecOptions},
+    self, Container,
+    exec::{self, ExecError, ExecOptions, keeper},
 };
 
-use super::container_flags;
+use super::{container_flags, run::DETACH_KEYS};
 use crate::{
-    face::{Face, Failure},
-    terminal,
+    face::{Face, Failure, Session},
+    terminal::{self, End, Join},
 };
 
 /// Execute a command in a running container
@@ -20,6 +21,9 @@ pub(crate) struct Exec {
     /// Detached mode: run command in the background
     #[arg(short, long)]
     detach: bool,
+    /// Override the key sequence for detaching a container
+    #[arg(long, value_name = "string", default_value = DETACH_KEYS)]
+    detach_keys: String,
     /// Set environment variables
     #[arg(short, long, value_name = "list")]
     env: Vec<String>,
@@ -71,6 +75,11 @@ impl Exec {
             detach: self.detach,
             privileged: self.privileged,
         };
+        let detach_keys = keys::parse(&self.detach_keys)?;
+        // Only who types at a terminal can leave.
+        if options.tty && options.interactive && !options.detach {
+            return on_terminal(face, &session, &container, &options, detach_keys);
+        }
         match exec::exec(&session.context, &container, &options) {
             Ok(0) => Ok(()),
             Ok(code) => Err(Failure::told().with_code(code)),
@@ -78,10 +87,38 @@ impl Exec {
             Err(error @ ExecError::Runtime { .. }) if !options.detach => {
                 Err(Failure::told().with_code(error.exit_code()))
             }
-            Err(error) => {
-                let code = error.exit_code();
-                Err(Failure::from(error).with_code(code))
-            }
+            Err(error) => Err(refused(error)),
         }
+    }
+}
+
+fn refused(error: ExecError) -> Failure {
+    let code = error.exit_code();
+    Failure::from(error).with_code(code)
+}
+
+/// Runs it on a terminal that outlives the user's.
+fn on_terminal(
+    face: &Face,
+    session: &Session,
+    container: &Container,
+    options: &ExecOptions,
+    detach_keys: Vec<u8>,
+) -> Result<(), Failure> {
+    let line = keeper::exec_on_terminal(&session.context, container, options).map_err(refused)?;
+    let join = Join {
+        input: true,
+        output: true,
+        errors: true,
+        tty: true,
+        detach_keys,
+        pass_signals: false,
+    };
+    match terminal::join(&face.output, line, &join)? {
+        End::Exited(0) | End::Detached => Ok(()),
+        End::Exited(code) => Err(Failure::told().with_code(code)),
+        End::Lost => Err(Failure::plain(
+            "whoever kept the terminal is gone, and the program with it",
+        )),
     }
 }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Keys that detach unless told otherwise: Ctrl-P Ctrl-Q.
-const DETACH_KEYS: &str = "ctrl-p,ctrl-q";
+pub(super) const DETACH_KEYS: &str = "ctrl-p,ctrl-q";
 
 /// What `run` exits with when it is to blame itself, not the container.
 const RUN_FAILED: u8 = 125;

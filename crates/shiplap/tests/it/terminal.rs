@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-use crate::harness::container::{Containers, IMAGE};
+use crate::harness::container::{Containers, IMAGE, until};
 
 /// The person's end of a terminal in which a command runs.
 struct Session {
@@ -205,4 +205,37 @@ fn no_terminal_no_tty() {
     let ran = boxes.run(&["-it"], &["sh"]);
     assert_eq!(ran.code, Some(125));
     ran.assert_says(&["the input device is not a TTY"]);
+}
+
+#[test]
+fn exec_can_be_left() {
+    let Some(boxes) = Containers::new() else {
+        return;
+    };
+    boxes.start("work", &[], "sleep 1000");
+    let shell = ["exec", "-it", "work", "sh"];
+    let mut session = Session::new(&boxes, &shell);
+    session.types("stty size; echo pi''d=$$\n");
+    session.shows("33 101");
+    session.shows("pid=");
+    session.types("exit 7\n");
+    session.ends_with(7);
+
+    // Left by its keys, the program goes on.
+    let mut session = Session::new(&boxes, &shell);
+    session.types("echo rea''dy; sleep 1; echo later > /later; exec sleep 1000\n");
+    session.shows("ready");
+    session.types("\u{10}\u{11}");
+    session.ends_with(0);
+    until("it went on", || {
+        boxes.store.run(&["exec", "work", "cat", "/later"]).stdout == "later\n"
+    });
+    let keys = ["exec", "-it", "--detach-keys", "x", "work", "sleep", "1000"];
+    let mut session = Session::new(&boxes, &keys);
+    session.types("x");
+    session.ends_with(0);
+    let session = Session::new(&boxes, &["exec", "-it", "work", "no-such"]);
+    session.ends_with(127);
+    boxes.store.ok(&["rm", "-f", "work"]);
+    boxes.assert_nothing_left();
 }

@@ -25,6 +25,7 @@ fn system_prune_takes_what_nobody_uses() {
         "all stopped containers",
         "all anonymous volumes",
         "all dangling images",
+        "unused build cache",
     ]);
     let ran = store.run(&["system", "prune", "-f", "--filter", "label=nobody"]);
     ran.assert_ok();
