@@ -14,8 +14,6 @@ pub enum Need {
     Nothing,
     /// Some credential, if only the token that everybody gets: so clients learn to ask for one.
     Credential,
-    /// To be a user.
-    User,
     /// To be a user with all of the user's power: no access token of a lower level.
     Account,
     /// To run the hub.
@@ -216,7 +214,6 @@ pub fn decide(caller: &Caller, need: Need, place: Option<&Place>) -> Decision {
         Need::Nothing => Decision::Allow,
         Need::Credential if caller.has_credential => Decision::Allow,
         Need::Credential => Decision::Challenge,
-        Need::User => of_user(true, Decision::Deny),
         Need::Account => of_user(
             user.is_some_and(|user| user.level == Level::Admin),
             Decision::Deny,

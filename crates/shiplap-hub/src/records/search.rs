@@ -45,10 +45,15 @@ pub struct Page {
     pub count: u64,
 }
 
-/// Most results that are counted and ranked; a term that fits more is no use to anybody.
-const RANKED: u64 = 10_000;
+/// Most repositories that are ranked by their words. Of more, the best known come first: the words tell
+/// nothing apart then, and ranking all of them would take long.
+const RANKED: u64 = 5_000;
 
-/// Finds repositories that `user` may see; every one of them if `text` has no word in it.
+/// Official images first, then what is liked and pulled most; there is an index of this order.
+const FAME: &str = "(r.namespace = 'library') DESC, r.stars DESC, r.pulls DESC, r.name";
+
+/// Finds repositories that `user` may see; every one of them if `text` has no word in it. Beyond
+/// some thousand results the count is that bound.
 ///
 /// # Errors
 /// As [`renew`].
@@ -64,45 +69,49 @@ pub fn find(
     } else {
         VISIBLE
     };
+    let words = expression(text);
+    let is_narrow = match &words {
+        None => false,
+        Some(words) => {
+            let sql = "SELECT count(*) FROM
+              (SELECT 1 FROM search WHERE search MATCH ?1 LIMIT ?2)";
+            tx.number(sql, values![words, RANKED + 1])? <= RANKED
+        }
+    };
+    let fits = if words.is_some() {
+        // The plus keeps the order of fame leading: the first that fit are enough.
+        "+r.id IN (SELECT rowid FROM search WHERE search MATCH ?3)"
+    } else {
+        "(1 = 1 OR ?3 = ?3)"
+    };
+    // Names count most, then descriptions; ranks are rounded, so that among those that fit about as
+    // well the best known come first.
+    let (from, order) = if is_narrow {
+        let from = "(SELECT rowid, bm25(search, 20.0, 4.0, 2.0, 1.0) AS rank FROM search
+            WHERE search MATCH ?3) s JOIN repositories r ON r.id = s.rowid"
+            .to_owned();
+        let exact = "(r.name = 'library/' || ?6 OR r.name = ?6) DESC, round(s.rank)";
+        (
+            format!("{from} WHERE {visible}"),
+            format!("{exact}, {FAME}"),
+        )
+    } else {
+        let from = format!("repositories r WHERE {visible} AND {fits}");
+        (from, FAME.to_owned())
+    };
+    let page = format!(
+        "SELECT r.name, r.description, r.stars, r.pulls, r.is_private, r.updated_us FROM {from}
+          AND (?6 = ?6 OR 1 = 1) ORDER BY {order} LIMIT ?4 OFFSET ?5"
+    );
     let (id, name) = (
         user.map(|user| user.id),
         user.map(|user| user.name.as_str()),
     );
-    let (from, order) = match expression(text) {
-        // Names count most, then descriptions. Official images and liked ones come first among
-        // those that fit as well: ranks are rounded for that.
-        Some(_) => (
-            "(SELECT rowid, bm25(search, 20.0, 4.0, 2.0, 1.0) AS rank FROM search
-                WHERE search MATCH ?3 ORDER BY rank LIMIT ?6) s
-              JOIN repositories r ON r.id = s.rowid",
-            "(r.name = 'library/' || ?7 OR r.name = ?7) DESC, round(s.rank),
-              (r.namespace = 'library') DESC, r.stars DESC, r.pulls DESC, r.name",
-        ),
-        None => (
-            "repositories r",
-            "(r.namespace = 'library') DESC, r.stars DESC, r.pulls DESC, r.name",
-        ),
-    };
-    let words = expression(text);
-    let page = format!(
-        "SELECT r.name, r.description, r.stars, r.pulls, r.is_private, r.updated_us
-          FROM {from} WHERE {visible} AND (?3 = ?3 OR ?6 = ?6 OR ?7 = ?7)
-          ORDER BY {order} LIMIT ?4 OFFSET ?5"
-    );
-    let count = format!(
-        "SELECT count(*) FROM {from}
-          WHERE {visible} AND (?3 = ?3 OR ?6 = ?6 OR ?4 = ?5 OR ?7 = ?7)"
-    );
-    let values = values![
-        id,
-        name,
-        words.unwrap_or_default(),
-        most,
-        skip,
-        RANKED,
-        text.trim()
-    ];
-    let rows = tx.rows(&page, values)?;
+    let wanted = words.clone().unwrap_or_default();
+    let rows = tx.rows(
+        &page,
+        values![id, name, wanted.as_str(), most, skip, text.trim()],
+    )?;
     let found = rows.iter().map(|row| {
         Ok(Found {
             name: row.text(0)?,
@@ -113,10 +122,14 @@ pub fn find(
             updated_us: row.integer(5)?,
         })
     });
-    Ok(Page {
-        found: found.collect::<Result<_, DatabaseError>>()?,
-        count: tx.number(&count, values)?,
-    })
+    let found = found.collect::<Result<_, DatabaseError>>()?;
+    let count = if words.is_some() && !is_narrow {
+        RANKED
+    } else {
+        let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {from} LIMIT ?4)");
+        tx.number(&sql, values![id, name, wanted, RANKED])?
+    };
+    Ok(Page { found, count })
 }
 
 /// The text as FTS5 takes it: each word quoted, the beginning of a word will do. None if it has

@@ -68,9 +68,13 @@ pub fn newest(
     skip: u64,
     most: u64,
 ) -> Result<Vec<Tag>, DatabaseError> {
+    // Skipped tags are skipped in the index of times, before their manifests are looked at.
     let sql = format!(
-        "SELECT {COLUMNS} FROM {TABLES} WHERE t.repository = ?1 AND (?2 = '' OR t.name LIKE ?2 ESCAPE '\\')
-          ORDER BY t.pushed_us DESC, t.name LIMIT ?4 OFFSET ?3"
+        "SELECT {COLUMNS} FROM (SELECT repository, name, digest, pushed_us FROM tags
+            WHERE repository = ?1 AND (?2 = '' OR name LIKE ?2 ESCAPE '\\')
+            ORDER BY pushed_us DESC, name DESC LIMIT ?4 OFFSET ?3) t
+          JOIN manifests m ON m.repository = t.repository AND m.digest = t.digest
+          ORDER BY t.pushed_us DESC, t.name DESC"
     );
     let rows = tx.rows(&sql, values![repository, like(part), skip, most])?;
     rows.into_iter().map(tag).collect()

@@ -65,6 +65,8 @@ CREATE TABLE repositories (
   updated_us INTEGER NOT NULL
 );
 CREATE INDEX repositories_by_namespace ON repositories(namespace);
+CREATE INDEX repositories_by_fame
+  ON repositories((namespace = 'library') DESC, stars DESC, pulls DESC, name);
 CREATE TABLE stars (
   repository INTEGER NOT NULL REFERENCES repositories(id) ON DELETE CASCADE,
   user_id INTEGER NOT NULL REFERENCES users(id) ON DELETE CASCADE,
