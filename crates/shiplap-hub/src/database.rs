@@ -2,7 +2,7 @@
 //!
 //! [`Tx`] is all that records need of a database: statements in plain SQL with `?1`, `?2` …, so
 //! that another database is another implementation of it. Which statements there are is told in
-//! [`crate::records`]; nothing here knows a table but [`sqlite`], which makes them.
+//! [`crate::records`]; nothing here knows a table but `sqlite`, which makes them.
 //!
 //! Reads run beside each other. Writes stand in one queue: whatever waits while the disk is
 //! written goes into the next transaction together, each within a savepoint of its own, so many

@@ -1,8 +1,8 @@
 //! The hub: a registry with users, search and a public face.
 //!
-//! A request goes [`server`] → [`service`] (route, caller, [`authorization::decide`]) → a handler of
+//! A request goes `server` → `service` (route, caller, [`authorization::decide`]) → a handler of
 //! `api` → [`records`] in the [`database`] and bytes in the [`storage`]. Those two are ports; a third
-//! sort of thing that lasts there is not. [`keeper`] does what nobody waits for.
+//! sort of thing that lasts there is not. `keeper` does what nobody waits for.
 //!
 //! Never imports the store, layers or the registry client, and never prints: lines of the access log
 //! go to whoever started it.
