@@ -113,7 +113,7 @@ pub fn info(context: &Context) -> Result<Info, SnapshotError> {
         .collect();
     Ok(Info {
         root: store.root().to_owned(),
-        images: store.images()?.len(),
+        images: store.image_lines(false)?.len(),
         containers: ContainerCounts {
             all: containers.len(),
             running: count(State::Running),

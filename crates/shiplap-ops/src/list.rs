@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use shiplap_model::filter::Filters;
 use shiplap_model::{Digest, ImageId};
-use shiplap_store::Image;
+use shiplap_store::ImageLine;
 
 use crate::context::Context;
 use crate::select::{SelectError, Selection};
@@ -67,7 +67,7 @@ pub fn list(context: &Context, options: &ListOptions) -> Result<Vec<ListedImage>
     }
     let known = ["reference", "before", "since", "label", "dangling", "until"];
     let selection = Selection::new(store, &filters, &known)?;
-    let mut images = store.images()?;
+    let mut images = store.image_lines(selection.wants_labels())?;
     if !options.all {
         hide_intermediate(&mut images);
     }
@@ -86,7 +86,7 @@ pub fn list(context: &Context, options: &ListOptions) -> Result<Vec<ListedImage>
 }
 
 /// Nameless images that others are made from are no news to the user.
-fn hide_intermediate(images: &mut Vec<Image>) {
+fn hide_intermediate(images: &mut Vec<ImageLine>) {
     let parents: BTreeSet<_> = images
         .iter()
         .filter_map(|image| image.parent.clone())
@@ -98,7 +98,7 @@ fn hide_intermediate(images: &mut Vec<Image>) {
 
 /// Docker's lines for one image: one per tag (and digest, if digests are shown), one per
 /// repository that knows it by digest only, one without a name if there is no name.
-fn add_rows(rows: &mut Vec<ListedImage>, image: Image, digests: bool) {
+fn add_rows(rows: &mut Vec<ListedImage>, image: ImageLine, digests: bool) {
     let created_secs = image.created.map(jiff::Timestamp::as_second);
     let row =
         |id: ImageId, repository: Option<String>, tag: Option<String>, digest: Option<Digest>| {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use shiplap_model::filter::Filters;
-use shiplap_store::{Image, RemoveError, RemoveOptions, Resolved, StoreError};
+use shiplap_store::{ImageLine, RemoveError, RemoveOptions, Resolved, StoreError};
 
 use crate::context::Context;
 use crate::remove::Removal;
@@ -55,7 +55,7 @@ pub fn prune(context: &Context, options: &PruneOptions) -> Result<PruneReport, P
     let known = ["until", "label", "label!", "dangling"];
     let selection = Selection::new(store, &options.filters, &known)?;
     let only_dangling = !options.all && options.filters.flag("dangling", true).unwrap_or(true);
-    let mut images = store.images()?;
+    let mut images = store.image_lines(selection.wants_labels())?;
     keep_last(&mut images, options.keep_last);
     images.retain(|image| image.containers == 0 && (!only_dangling || image.is_dangling()));
     images.retain_mut(|image| selection.takes(image));
@@ -89,7 +89,7 @@ pub fn prune(context: &Context, options: &PruneOptions) -> Result<PruneReport, P
     Ok(report)
 }
 
-fn names(image: Image) -> impl Iterator<Item = Removal> {
+fn names(image: ImageLine) -> impl Iterator<Item = Removal> {
     let tags = image.tags.into_iter().map(Removal::Untagged);
     let digests = image.repo_digests.into_iter().map(Removal::UntaggedDigest);
     tags.chain(digests).chain([Removal::Image(image.id)])
@@ -97,7 +97,7 @@ fn names(image: Image) -> impl Iterator<Item = Removal> {
 
 /// Takes the newest `count` tagged images of each repository off the list (`images` is sorted,
 /// newest first).
-fn keep_last(images: &mut Vec<Image>, count: usize) {
+fn keep_last(images: &mut Vec<ImageLine>, count: usize) {
     let mut seen = BTreeMap::<_, usize>::new();
     images.retain(|image| {
         let mut keeps = false;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use shiplap_model::Reference;
 use shiplap_model::filter::{FilterError, Filters};
 use shiplap_model::glob::{Glob, GlobError};
-use shiplap_store::{Image, ResolveError, Store, StoreError};
+use shiplap_store::{ImageLine, ResolveError, Store, StoreError};
 
 use crate::when::{self, WhenError};
 
@@ -68,8 +68,15 @@ impl<'f> Selection<'f> {
         })
     }
 
+    /// Whether it asks for labels.
+    pub(crate) fn wants_labels(&self) -> bool {
+        ["label", "label!"]
+            .iter()
+            .any(|key| self.filters.contains(key))
+    }
+
     /// Whether an image is chosen. Names that no `reference` pattern matches are taken off it.
-    pub(crate) fn takes(&self, image: &mut Image) -> bool {
+    pub(crate) fn takes(&self, image: &mut ImageLine) -> bool {
         if !self.patterns.is_empty() {
             let matches = |name: &Reference| self.patterns.iter().any(|p| name.matches(p));
             image.tags.retain(matches);

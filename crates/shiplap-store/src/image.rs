@@ -4,8 +4,6 @@
 //! that is what lets repair rebuild it. Sizes and labels are computed here, once. It never fetches
 //! or parses what a layer holds.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use shiplap_model::manifest::DocumentError;
 use shiplap_model::reference::{Reference, Repository};
@@ -13,10 +11,11 @@ use shiplap_model::{DiffId, Digest, ImageConfig, ImageId, Manifest};
 
 use crate::database::{Cells, Durability, Tx, signed};
 use crate::error::StoreError;
+use crate::image_line::read_lines;
 use crate::layout::Layout;
 use crate::lease::Lease;
 use crate::names;
-use crate::record::{Image, LayerRecord, RepoDigest};
+use crate::record::{Image, ImageLine, LayerRecord, RepoDigest};
 use crate::store::{Store, layer_of_cells, layer_record, read_document};
 
 /// Why an image can't be recorded or named.
@@ -440,122 +439,69 @@ pub(crate) fn set_tags(
 
 /// One image or all, each table read once.
 fn read_images(tx: &Tx<'_>, only: Option<&ImageId>) -> Result<Vec<Image>, StoreError> {
-    let only = only.map(|id| id.digest().as_str());
-    let (one, of_one) = if only.is_some() {
-        ("id = ?1", "image = ?1")
+    let lines = read_lines(tx, only, true)?;
+    let one = if only.is_some() {
+        "id = ?1"
     } else {
-        ("?1 IS NULL", "?1 IS NULL")
+        "?1 IS NULL"
     };
-    let images = tx.rows(
+    let mut rest = tx.rows(
         &format!(
-            "SELECT id, created_us, os, architecture, variant, labels, content_bytes, parent, stored_us, last_tagged_us
+            "SELECT id, os, architecture, variant, stored_us, last_tagged_us
              FROM images WHERE {one} ORDER BY id"
         ),
-        [only],
-        image_of_cells,
-    )?;
-    let mut images = Details::of(newest_first(images));
-    tx.each(
-        &format!("SELECT image, reference FROM tags WHERE {of_one} ORDER BY reference"),
-        [only],
+        [only.map(|id| id.digest().as_str())],
         |cells| {
-            images.add(cells, |image, cells| {
-                image.tags.push(cells.parsed(1, "tags.reference")?);
-                Ok(())
-            })
+            Ok((
+                cells.parsed::<ImageId>(0, "images.id")?,
+                Some(rest_of(cells)?),
+            ))
         },
     )?;
-    tx.each(
-        &format!("SELECT image, repository, digest FROM repo_digests WHERE {of_one} ORDER BY repository, digest"),
-        [only],
-        |cells| {
-            images.add(cells, |image, cells| {
-                image.repo_digests.push(repo_digest_of_cells(cells)?);
-                Ok(())
-            })
-        },
-    )?;
-    tx.each(
-        &format!("SELECT image, count(*) FROM containers WHERE {of_one} GROUP BY image"),
-        [only],
-        |cells| {
-            images.add(cells, |image, cells| {
-                image.containers = cells.size(1)?;
-                Ok(())
-            })
-        },
-    )?;
-    Ok(images.images)
-}
-
-/// Sorts images that come in the order of their IDs. Here it costs a fraction of what it costs the
-/// database, which copies every row for it; and each is moved only once.
-fn newest_first(images: Vec<Image>) -> Vec<Image> {
-    let mut images: Vec<_> = images.into_iter().map(Some).collect();
-    let times = images.iter().enumerate();
-    let mut places: Vec<_> = times
-        .map(|(place, image)| (image.as_ref().and_then(|image| image.created), place))
-        .collect();
-    places.sort_by_key(|(created, _)| std::cmp::Reverse(*created));
-    let places = places.into_iter();
-    places
-        .filter_map(|(_, place)| images[place].take())
-        .collect()
-}
-
-/// Images in their order, that get what other tables say of them.
-struct Details {
-    images: Vec<Image>,
-    /// Place of each by ID, sorted.
-    places: Vec<usize>,
-}
-
-impl Details {
-    fn of(images: Vec<Image>) -> Self {
-        let mut places: Vec<usize> = (0..images.len()).collect();
-        places.sort_unstable_by_key(|place| images[*place].id.digest().as_str());
-        Self { images, places }
-    }
-
-    /// Adds a row, whose first column is the image's ID, to that image.
-    fn add(
-        &mut self,
-        cells: &Cells<'_, '_>,
-        add: impl FnOnce(&mut Image, &Cells<'_, '_>) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        let id = cells.borrowed(0)?;
-        let by_id = |place: &usize| self.images[*place].id.digest().as_str().cmp(id);
-        let Ok(at) = self.places.binary_search_by(by_id) else {
-            return Ok(());
-        };
-        add(&mut self.images[self.places[at]], cells)
-    }
-}
-
-fn image_of_cells(cells: &Cells<'_, '_>) -> Result<Image, StoreError> {
-    let labels = cells.borrowed(5)?;
-    let labels = match labels {
-        "{}" => BTreeMap::new(),
-        labels => serde_json::from_str(labels).map_err(|_| StoreError::Record {
-            record: "images.labels",
-            value: labels.to_owned(),
-        })?,
+    let image = |line: ImageLine| {
+        let at = rest.binary_search_by(|(id, _)| id.cmp(&line.id)).ok()?;
+        Some(rest.get_mut(at)?.1.take()?.with(line))
     };
-    Ok(Image {
-        id: cells.parsed(0, "images.id")?,
-        created: cells.time(1)?,
-        os: cells.text(2)?,
-        architecture: cells.text(3)?,
-        variant: cells.maybe_text(4)?,
-        labels,
-        content_bytes: cells.size(6)?,
-        parent: cells.maybe_parsed(7, "images.parent")?,
-        stored: cells.time(8)?.unwrap_or(Timestamp::UNIX_EPOCH),
-        last_tagged: cells.time(9)?,
-        tags: Vec::new(),
-        repo_digests: Vec::new(),
-        containers: 0,
+    Ok(lines.into_iter().filter_map(image).collect())
+}
+
+/// What lists don't need of an image.
+struct Rest {
+    os: String,
+    architecture: String,
+    variant: Option<String>,
+    stored: Timestamp,
+    last_tagged: Option<Timestamp>,
+}
+
+fn rest_of(cells: &Cells<'_, '_>) -> Result<Rest, StoreError> {
+    Ok(Rest {
+        os: cells.text(1)?,
+        architecture: cells.text(2)?,
+        variant: cells.maybe_text(3)?,
+        stored: cells.time(4)?.unwrap_or(Timestamp::UNIX_EPOCH),
+        last_tagged: cells.time(5)?,
     })
+}
+
+impl Rest {
+    fn with(self, line: ImageLine) -> Image {
+        Image {
+            id: line.id,
+            created: line.created,
+            os: self.os,
+            architecture: self.architecture,
+            variant: self.variant,
+            labels: line.labels,
+            content_bytes: line.content_bytes,
+            parent: line.parent,
+            stored: self.stored,
+            last_tagged: self.last_tagged,
+            tags: line.tags,
+            repo_digests: line.repo_digests,
+            containers: line.containers,
+        }
+    }
 }
 
 /// From the columns `image, repository, digest`.

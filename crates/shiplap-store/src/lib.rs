@@ -38,6 +38,7 @@ mod container;
 mod database;
 mod error;
 mod image;
+mod image_line;
 mod layout;
 mod lease;
 mod lock;
@@ -62,7 +63,9 @@ pub use error::StoreError;
 pub use image::{ImageError, NewImage, PutImage};
 pub use lease::{Lease, StagedDirectory, StagedFile};
 pub use lock::DigestLock;
-pub use record::{CompressedForm, ContainerRecord, ContainerState, Image, LayerRecord, RepoDigest};
+pub use record::{
+    CompressedForm, ContainerRecord, ContainerState, Image, ImageLine, LayerRecord, RepoDigest,
+};
 pub use remove::{Removal, RemoveError, RemoveOptions, Removed, Trash};
 pub use resolve::{ResolveError, Resolved, ResolvedBy};
 pub use store::{Access, Store};

@@ -43,7 +43,36 @@ pub struct RepoDigest {
     pub digest: Digest,
 }
 
-/// One image as `images`, its filters and `inspect` need it.
+/// One image as lists show it and filters choose it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageLine {
+    /// Digest of the config.
+    pub id: ImageId,
+    /// When the config says it was made.
+    pub created: Option<Timestamp>,
+    /// Labels of the config, if they were asked for.
+    pub labels: BTreeMap<String, String>,
+    /// Sizes of all regular files in all layers, in bytes.
+    pub content_bytes: u64,
+    /// The image it was built or committed from, if that was told.
+    pub parent: Option<ImageId>,
+    /// Tags, sorted.
+    pub tags: Vec<Reference>,
+    /// Repository digests, sorted.
+    pub repo_digests: Vec<RepoDigest>,
+    /// How many containers use it.
+    pub containers: u64,
+}
+
+impl ImageLine {
+    /// Whether no tag names it (`--filter dangling=true`).
+    #[must_use]
+    pub fn is_dangling(&self) -> bool {
+        self.tags.is_empty()
+    }
+}
+
+/// One image as `inspect` needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
     /// Digest of the config.
