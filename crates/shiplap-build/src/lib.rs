@@ -20,6 +20,7 @@ pub mod output;
 pub mod plan;
 pub mod progress;
 pub mod remote_cache;
+mod report;
 pub mod result;
 
 pub use options::BuildOptions;
