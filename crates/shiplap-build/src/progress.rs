@@ -58,6 +58,13 @@ pub enum Event<'a> {
         /// As `COPY . .: changed src/app.py`.
         reason: &'a str,
     },
+    /// All the reasons, one after another: for those who want to know.
+    Explained {
+        /// Which.
+        vertex: VertexId,
+        /// `changed src/app.py`
+        detail: &'a str,
+    },
     /// It is done.
     Done {
         /// Which.

@@ -137,6 +137,14 @@ impl Vertex<'_, '_> {
             .write(&format!("#{} not cached: {reason}\n", vertex.0));
     }
 
+    /// One of all the reasons.
+    pub(crate) fn explained(&self, detail: &str) {
+        let vertex = self.id;
+        self.reporter
+            .progress
+            .event(Event::Explained { vertex, detail });
+    }
+
     /// Output of its command.
     pub(crate) fn log(&self, stream: Stream, bytes: &[u8]) {
         let vertex = self.id;

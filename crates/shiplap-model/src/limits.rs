@@ -212,3 +212,6 @@ pub const PUSHED_TAGS: usize = 64;
 
 /// Most repositories that are looked through for a blob to mount that no source was named for.
 pub const MOUNT_SOURCES: u64 = 64;
+
+/// Longest secret of a build, in bytes: BuildKit's own bound.
+pub const SECRET_BYTES: u64 = 500 << 10;

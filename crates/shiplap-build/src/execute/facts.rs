@@ -22,13 +22,13 @@ pub fn of_copy(
     root: &Files,
     layers: &[DiffId],
     destination: &str,
-    given: &[Given],
+    given: Vec<&Given>,
 ) -> Result<RootFacts, CopyError> {
     let mut facts = Facts {
         root,
         facts: RootFacts::new(),
     };
-    if given.iter().any(may_unpack) {
+    if given.iter().any(|given| may_unpack(given)) {
         // An archive may lead anywhere in the root.
         facts.facts.insert("/".to_owned(), of_layers(layers));
     }

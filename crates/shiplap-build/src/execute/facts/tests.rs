@@ -51,7 +51,7 @@ fn check(root: &str, source: &str, command: &str, expected: &[&str]) {
         selected: selected.into_iter().map(Arc::new).collect(),
         unpacks: false,
     }];
-    let facts = of_copy(&root_files, &[], destination, &given).unwrap();
+    let facts = of_copy(&root_files, &[], destination, given.iter().collect()).unwrap();
     let found: Vec<_> = facts
         .iter()
         .map(|(path, words)| format!("{path}: {words}"))
