@@ -123,18 +123,15 @@ pub struct Images {
     pub images: BTreeMap<ImageKey, BaseImage>,
 }
 
-/// Finds all that the target needs, asking again until triggers need nothing new; and what else the
-/// plan needs.
+/// Finds all that the target needs with `find`, asking again until triggers need nothing new; and
+/// what else the plan needs.
 ///
 /// # Errors
 /// [`ImageError`].
 pub fn find_all(
-    context: &Context,
-    lease: &Lease,
     file: &Dockerfile,
     input: &PlanInput,
-    always_pull: bool,
-    progress: &dyn Progress,
+    find: &mut dyn FnMut(&NeededImage) -> Result<(BaseImage, ResolvedImage), ImageError>,
 ) -> Result<(Needs, Images), ImageError> {
     let mut images = Images::default();
     for _ in 0..ROUNDS {
@@ -143,7 +140,7 @@ pub fn find_all(
             return Ok((needs, images));
         }
         for needed in &needs.images {
-            let (image, resolved) = find(context, lease, needed, always_pull, progress)?;
+            let (image, resolved) = find(needed)?;
             images.resolved.images.insert(needed.key.clone(), resolved);
             images.images.insert(needed.key.clone(), image);
         }
@@ -151,7 +148,11 @@ pub fn find_all(
     Err(ImageError::Endless)
 }
 
-fn find(
+/// Finds one, here or elsewhere; its layers are held by `lease`.
+///
+/// # Errors
+/// [`ImageError`].
+pub fn find(
     context: &Context,
     lease: &Lease,
     needed: &NeededImage,
@@ -168,8 +169,9 @@ fn find(
         id: id.clone(),
         source,
     })?;
-    for layer in &config.rootfs.diff_ids {
-        if lease.hold_layer(layer)?.is_none() {
+    let held = lease.hold_layers(&config.rootfs.diff_ids)?;
+    for (layer, held) in config.rootfs.diff_ids.iter().zip(held) {
+        if held.is_none() {
             return Err(ImageError::LayerMissing {
                 id,
                 layer: layer.clone(),

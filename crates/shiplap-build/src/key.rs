@@ -343,6 +343,7 @@ impl KeyInputs {
             host_certs: _,     // how the network is reached is no part of the result
             jobs: _,
             reproducible: _, // comes as the latest time
+            on_failure: _,   // there is no result then
         } = facts.execution;
         let files = files.iter();
         let contents = facts.contents.iter().map(Option::as_ref);

@@ -9,6 +9,7 @@
 //! `shiplap_ops` only.
 #![forbid(unsafe_code)]
 
+pub mod build;
 pub mod context;
 pub mod execute;
 pub mod explain;
@@ -23,4 +24,5 @@ pub mod remote_cache;
 mod report;
 pub mod result;
 
+pub use build::{BuildError, Report, Streams, build};
 pub use options::BuildOptions;

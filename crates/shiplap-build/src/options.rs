@@ -76,6 +76,18 @@ pub struct Execution {
     pub jobs: Option<NonZeroUsize>,
     /// Clamp times of what `RUN` makes, too.
     pub reproducible: bool,
+    /// `--on-error`.
+    pub on_failure: OnFailure,
+}
+
+/// What is done where a command fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnFailure {
+    /// The build fails.
+    #[default]
+    Fail,
+    /// Before it fails, a shell in the root as the command left it, on this process's terminal.
+    Shell,
 }
 
 /// `--network`.
@@ -125,6 +137,8 @@ pub struct Cache {
     pub from: Vec<String>,
     /// `--cache-to`, as written: `type=registry,ref=…`, `type=local,dest=…`, `type=inline`.
     pub to: Vec<String>,
+    /// What it may take after the build, in bytes: what was unused longest goes; `None`: no bound.
+    pub keep_bytes: Option<u64>,
 }
 
 /// What comes of it.

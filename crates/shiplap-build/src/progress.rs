@@ -84,6 +84,12 @@ pub enum Event<'a> {
         /// Which.
         vertex: VertexId,
     },
+    /// The terminal is a shell's from now on, in the root of a step that failed; until the build
+    /// ends nothing more is told.
+    Shell {
+        /// The step's name.
+        name: &'a str,
+    },
     /// What the user should know though the build goes on.
     Warning(&'a str),
 }

@@ -97,6 +97,11 @@ impl<'a> Reporter<'a> {
         self.write(&format!("WARNING: {text}\n"));
     }
 
+    /// A shell gets the terminal.
+    pub(crate) fn shell(&self, name: &str) {
+        self.progress.event(Event::Shell { name });
+    }
+
     fn number(&self) -> VertexId {
         VertexId(self.next.fetch_add(1, Ordering::Relaxed))
     }

@@ -1,0 +1,295 @@
+//! A build from beginning to end: context, Dockerfile and images are brought, the plan is carried
+//! out, the image gets its documents and names, and all that was said is kept in the store.
+//!
+//! What was finished stays in the cache however the build ends.
+
+mod error;
+mod finish;
+mod prepare;
+mod watch;
+
+pub use error::{BuildError, Cause};
+pub use finish::BuiltImage;
+
+use std::io::{Read, Write};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use shiplap_model::{Descriptor, Reference};
+use shiplap_ops::step::{self, Cancel};
+use shiplap_store::{BuildEnd, BuildStatus, CachePrune, Lease, RunningBuild};
+
+use self::finish::{Finished, Finishing};
+use self::prepare::{Preparation, Prepared};
+use self::watch::with_cancel;
+use crate::context::Context;
+use crate::execute::files::OpenLayers;
+use crate::execute::session::{Permits, Session};
+use crate::execute::{Failure, StageEnd, StepFact, schedule};
+use crate::options::{BuildOptions, OnFailure};
+use crate::plan::Plan;
+use crate::progress::BuildProgress;
+use crate::remote_cache::{self, CachePlace};
+use crate::report::Reporter;
+use crate::result::Times;
+
+/// Streams of the caller that a build may be told to use.
+pub struct Streams<'s> {
+    /// Where a context or Dockerfile called `-` comes from.
+    pub stdin: &'s mut (dyn Read + Send),
+    /// Where an output without a destination goes.
+    pub stdout: &'s mut (dyn Write + Send),
+}
+
+/// What came of a build.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// What the build is called: its log is kept under this name.
+    pub build: String,
+    /// The images, one for each platform.
+    pub images: Vec<BuiltImage>,
+    /// The index of several platforms.
+    pub index: Option<Descriptor>,
+    /// The names they got.
+    pub names: Vec<Reference>,
+    /// How steps came out, stage by stage.
+    pub steps: Vec<StepFact>,
+    /// Where all that was said is kept.
+    pub log: PathBuf,
+}
+
+/// Builds.
+///
+/// # Errors
+/// [`BuildError`]. Steps that were finished are in the cache.
+pub fn build(
+    ops: &shiplap_ops::Context,
+    options: &BuildOptions,
+    progress: &dyn BuildProgress,
+    streams: &mut Streams<'_>,
+    cancel: &Cancel,
+) -> Result<Report, BuildError> {
+    let store = ops.store()?;
+    let lease = store.lease()?;
+    let running = store.begin_build(&new_id(), &name_of(options))?;
+    let reporter = Reporter::new(progress, running.directory()).map_err(|source| Cause::Log {
+        path: running.directory().join("log"),
+        source,
+    })?;
+    let whole = Build {
+        ops,
+        lease: &lease,
+        options,
+        reporter: &reporter,
+    };
+    let (id, log) = (running.id().to_owned(), reporter.log_path().to_owned());
+    let done = with_cancel(cancel, |inner| {
+        let mut facts = Vec::new();
+        let done = whole.run(streams, inner, &mut facts);
+        (done, facts)
+    });
+    let (done, steps) = done.map_err(Cause::System)?;
+    whole.end(running, &done, &steps)?;
+    let finished = done.map_err(|error| error.with_log(&id, &log))?;
+    whole.trim()?;
+    Ok(Report {
+        build: id,
+        images: finished.images,
+        index: finished.index,
+        names: finished.names,
+        steps,
+        log,
+    })
+}
+
+/// A build that is being made.
+struct Build<'b, 'a> {
+    ops: &'b shiplap_ops::Context,
+    lease: &'b Lease,
+    options: &'b BuildOptions,
+    reporter: &'b Reporter<'a>,
+}
+
+impl Build<'_, '_> {
+    fn run(
+        &self,
+        streams: &mut Streams<'_>,
+        cancel: &Cancel,
+        facts: &mut Vec<StepFact>,
+    ) -> Result<Finished, BuildError> {
+        self.take_caches()?;
+        let prepared = Preparation {
+            ops: self.ops,
+            lease: self.lease,
+            options: self.options,
+            reporter: self.reporter,
+        }
+        .prepare(streams.stdin)?;
+        let epoch = prepared
+            .plans
+            .first()
+            .and_then(|plan| plan.source_date_epoch);
+        let epoch = epoch
+            .or(self.options.values.source_date_epoch)
+            .or(prepared.context.commit_time());
+        let ends = self.carry_out(&prepared, epoch, cancel)?;
+        let told = ends.iter().flatten().flat_map(|end| end.facts.clone());
+        facts.extend(told);
+        Finishing {
+            ops: self.ops,
+            lease: self.lease,
+            options: self.options,
+            reporter: self.reporter,
+            times: epoch.map_or(Times::Files, Times::Fixed),
+        }
+        .finish(&prepared.plans, &ends, streams.stdout)
+    }
+
+    /// Takes what caches elsewhere have. One that can't be had is no reason to fail.
+    fn take_caches(&self) -> Result<(), Cause> {
+        for text in &self.options.cache.from {
+            let place: CachePlace = text.parse()?;
+            let name = format!("importing cache manifest from {text}");
+            let talk = watch::Talk::new(self.reporter, name);
+            let taken = remote_cache::take(self.ops, &place, &talk);
+            talk.end(None);
+            if let Err(error) = taken {
+                self.reporter.warn(&error.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    /// Carries the plans out, and remembers what the contexts' files were.
+    fn carry_out(
+        &self,
+        prepared: &Prepared,
+        epoch: Option<i64>,
+        cancel: &Cancel,
+    ) -> Result<Vec<Vec<Arc<StageEnd>>>, BuildError> {
+        let jobs = self
+            .options
+            .execution
+            .jobs
+            .map_or_else(jobs, NonZeroUsize::get);
+        let session = Session {
+            ops: self.ops,
+            lease: self.lease,
+            options: self.options,
+            reporter: self.reporter,
+            cancel,
+            layers: OpenLayers::new(self.lease.store()),
+            images: prepared.images.clone(),
+            context: Arc::clone(&prepared.context),
+            named: prepared.named.clone(),
+            file: prepared.file.clone(),
+            at_most_secs: epoch,
+            permits: Permits::new(jobs),
+            context_is_told: std::sync::Once::new(),
+        };
+        let plans: &[Plan] = &prepared.plans;
+        let done = schedule::run(&session, plans);
+        let contexts = [&prepared.context]
+            .into_iter()
+            .chain(prepared.named.values());
+        for context in contexts {
+            self.remember(context);
+        }
+        done.map_err(|failure| self.failed(*failure, prepared))
+    }
+
+    /// Looked at again, a file that has not changed needs no reading.
+    fn remember(&self, context: &Context) {
+        if let Err(error) = context.memory().save() {
+            let text = format!("what the context's files are is not remembered: {error}");
+            self.reporter.warn(&text);
+        }
+    }
+
+    /// What a failure comes to; with a shell in its root, if that was asked for.
+    fn failed(&self, mut failure: Failure, prepared: &Prepared) -> BuildError {
+        let root = failure.root.take();
+        if let (OnFailure::Shell, Some(mut root)) = (self.options.execution.on_failure, root) {
+            let mut shell = root.step.clone();
+            shell.args = vec!["/bin/sh".to_owned()];
+            self.reporter.shell(&failure.name);
+            let ended = step::shell(self.ops, self.lease, &shell, &mut root.changes);
+            if let Err(error) = ended {
+                self.reporter.warn(&error.to_string());
+            }
+        }
+        BuildError::of_step(failure, &prepared.file, &prepared.text)
+    }
+
+    /// Records how it ended.
+    fn end(
+        &self,
+        running: RunningBuild,
+        done: &Result<Finished, BuildError>,
+        steps: &[StepFact],
+    ) -> Result<(), BuildError> {
+        let (status, image) = match done {
+            Ok(finished) => {
+                let image = finished.images.first().map(|image| image.id.clone());
+                (BuildStatus::Completed, image)
+            }
+            Err(error) if error.is_canceled() => (BuildStatus::Canceled, None),
+            Err(_) => (BuildStatus::Failed, None),
+        };
+        let cached = steps.iter().filter(|step| step.is_cached).count();
+        running.end(&BuildEnd {
+            status,
+            image,
+            steps: steps.len() as u64,
+            cached: cached as u64,
+        })?;
+        Ok(())
+    }
+
+    /// Keeps the cache within its bounds.
+    fn trim(&self) -> Result<(), BuildError> {
+        let Some(keep_bytes) = self.options.cache.keep_bytes else {
+            return Ok(());
+        };
+        let pruned = self.lease.store().prune_build_cache(&CachePrune {
+            keep_bytes: Some(keep_bytes),
+            ..CachePrune::default()
+        })?;
+        pruned.trash.leave();
+        Ok(())
+    }
+}
+
+/// Steps that run at once, unless the user says how many.
+fn jobs() -> usize {
+    std::thread::available_parallelism().map_or(2, |count| count.get().max(2))
+}
+
+/// What people call the build.
+fn name_of(options: &BuildOptions) -> String {
+    match options.result.tags.first() {
+        Some(tag) => tag.familiar(),
+        None => options.input.context.clone(),
+    }
+}
+
+/// 24 random hex digits.
+fn new_id() -> String {
+    use std::fmt::Write as _;
+    let mut bytes = [0; 12];
+    let mut filled = 0;
+    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        let flags = rustix::rand::GetRandomFlags::empty();
+        match rustix::rand::getrandom(rest, flags) {
+            Ok(count) => filled += count,
+            // A name that is taken is refused by the store.
+            Err(_) => break,
+        }
+    }
+    bytes.iter().fold(String::new(), |mut id, byte| {
+        let written = write!(id, "{byte:02x}");
+        written.expect("because writing to a String can't fail");
+        id
+    })
+}
