@@ -123,6 +123,10 @@ pub struct Images {
     pub images: BTreeMap<ImageKey, BaseImage>,
 }
 
+/// Finds an image that is needed.
+pub type Finder<'f> =
+    dyn FnMut(&NeededImage) -> Result<(BaseImage, ResolvedImage), ImageError> + 'f;
+
 /// Finds all that the target needs with `find`, asking again until triggers need nothing new; and
 /// what else the plan needs.
 ///
@@ -131,7 +135,7 @@ pub struct Images {
 pub fn find_all(
     file: &Dockerfile,
     input: &PlanInput,
-    find: &mut dyn FnMut(&NeededImage) -> Result<(BaseImage, ResolvedImage), ImageError>,
+    find: &mut Finder<'_>,
 ) -> Result<(Needs, Images), ImageError> {
     let mut images = Images::default();
     for _ in 0..ROUNDS {

@@ -21,7 +21,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -155,6 +155,10 @@ impl StatMemory {
             return Ok(());
         }
         let bytes = self.encode(new, &place.context);
+        if let Some(directory) = place.file.parent() {
+            let mut builder = std::fs::DirBuilder::new();
+            builder.recursive(true).mode(0o700).create(directory)?;
+        }
         let temporary = place
             .file
             .with_extension(format!("new-{}", std::process::id()));

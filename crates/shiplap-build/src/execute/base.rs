@@ -18,8 +18,6 @@ use crate::result::ImageLayer;
 pub(super) struct Begun {
     pub(super) layers: Vec<ImageLayer>,
     pub(super) image: RootImage,
-    /// Steps that left layers above that image's.
-    pub(super) steps: Vec<String>,
     /// Files that become its first layer.
     pub(super) copy: Option<Copy>,
 }
@@ -33,7 +31,6 @@ pub(super) fn begin(session: &Session<'_>, stage: &Stage, ends: &Ends) -> Result
             Ok(Begun {
                 layers: end.layers.clone(),
                 image: end.base.clone(),
-                steps: end.steps.clone(),
                 copy: None,
             })
         }

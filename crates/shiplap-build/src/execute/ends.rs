@@ -13,14 +13,12 @@ use crate::remote_cache::RemoteStep;
 use crate::result::ImageLayer;
 
 /// What a stage ends with.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct StageEnd {
     /// All layers, base first.
     pub layers: Vec<ImageLayer>,
     /// The image at its root.
     pub base: RootImage,
-    /// The steps that left the other layers, in order.
-    pub steps: Vec<String>,
     /// How its own steps came out.
     pub facts: Vec<StepFact>,
     /// Its own steps, for others who share the cache.

@@ -30,22 +30,22 @@ pub(crate) fn run(
         .map(|plan| Ends::new(plan.stages.len()))
         .collect();
     let stages = plans.iter().zip(&ends).flat_map(|(plan, ends)| {
-        let stages = plan.stages.iter().enumerate();
-        stages.map(move |(number, stage)| (stage, StageId(number), ends))
+        let stages = 0..plan.stages.len();
+        stages.map(move |number| (plan, StageId(number), ends))
     });
     let stages: Vec<_> = stages.collect();
     let next = AtomicUsize::new(0);
     let failure = Mutex::new(None);
     let work = || {
-        while let Some((stage, id, ends)) = stages.get(next.fetch_add(1, Ordering::Relaxed)) {
-            match stage::run(session, stage, ends) {
+        while let Some((plan, id, ends)) = stages.get(next.fetch_add(1, Ordering::Relaxed)) {
+            match stage::run(session, plan, *id, ends) {
                 Ok(end) => ends.put(*id, end),
                 Err(failed) => {
                     let mut first = failure.lock().unwrap_or_else(PoisonError::into_inner);
-                    let says_more = |known: &Box<Failure>| {
+                    let says_more = |known: &Failure| {
                         known.problem.is_canceled() && !failed.problem.is_canceled()
                     };
-                    if first.as_ref().is_none_or(says_more) {
+                    if first.as_deref().is_none_or(says_more) {
                         *first = Some(failed);
                     }
                     drop(first);

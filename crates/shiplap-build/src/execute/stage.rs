@@ -5,8 +5,6 @@
 //! the former an alias of it. Records are taken into use in one go, before something is carried out
 //! and at the end of the stage: a stage that is all in the cache writes once.
 
-use std::collections::BTreeMap;
-
 use shiplap_model::Digest;
 use shiplap_model::dockerfile::Span;
 use shiplap_store::{CachedLayer, DigestLock, LayerRecord, Lease, NewCachedStep, StoreError};
@@ -21,7 +19,7 @@ use super::session::{PATIENCE, Session};
 use super::workdir::WorkdirWork;
 use crate::explain::{self, Manifest, Notes, Record};
 use crate::key::{self, KeyInputs};
-use crate::plan::{Action, Copy, Stage, Step};
+use crate::plan::{Action, Copy, Plan, Stage, StageId, Step};
 use crate::remote_cache::RemoteStep;
 use crate::report::Vertex;
 use crate::result::ImageLayer;
@@ -60,16 +58,14 @@ impl<P: Into<Problem>> From<P> for Broken {
 /// A stage that is being made.
 pub(super) struct StageRun<'s, 'a> {
     session: &'s Session<'a>,
+    plan: &'s Plan,
+    id: StageId,
     stage: &'s Stage,
     ends: &'s Ends,
     layers: Vec<ImageLayer>,
     image: RootImage,
-    /// Steps that left layers above the image's.
-    steps: Vec<String>,
     /// Records that are relied on but not yet taken into use.
     hits: Vec<Digest>,
-    /// Steps with the same word so far.
-    counts: BTreeMap<&'static str, usize>,
     is_cache_ignored: bool,
     facts: Vec<StepFact>,
     shared: Vec<RemoteStep>,
@@ -100,11 +96,16 @@ impl From<Failure> for Stop {
 /// Makes a stage.
 pub(super) fn run(
     session: &Session<'_>,
-    stage: &Stage,
+    plan: &Plan,
+    id: StageId,
     ends: &Ends,
 ) -> Result<StageEnd, Box<Failure>> {
+    let Some(stage) = plan.stages.get(id.0) else {
+        // There is nobody who could wait for it.
+        return Ok(StageEnd::default());
+    };
     for _ in 0..ATTEMPTS {
-        match attempt(session, stage, ends) {
+        match attempt(session, (plan, id, stage), ends) {
             Ok(end) => return Ok(end),
             Err(Stop::Failed(failure)) => return Err(failure),
             Err(Stop::Gone) => {}
@@ -124,7 +125,11 @@ fn of_stage(stage: &Stage, problem: Problem) -> Failure {
     }
 }
 
-fn attempt(session: &Session<'_>, stage: &Stage, ends: &Ends) -> Result<StageEnd, Stop> {
+fn attempt(
+    session: &Session<'_>,
+    (plan, id, stage): (&Plan, StageId, &Stage),
+    ends: &Ends,
+) -> Result<StageEnd, Stop> {
     let begun = begin(session, stage, ends);
     let begun = begun.map_err(|problem| of_stage(stage, problem))?;
     let cache = &session.options.cache;
@@ -135,13 +140,13 @@ fn attempt(session: &Session<'_>, stage: &Stage, ends: &Ends) -> Result<StageEnd
     };
     let mut run = StageRun {
         session,
+        plan,
+        id,
         stage,
         ends,
         layers: begun.layers,
         image: begun.image,
-        steps: begun.steps,
         hits: Vec::new(),
-        counts: BTreeMap::new(),
         is_cache_ignored: cache.ignore || cache.ignored_stages.iter().any(is_named),
         facts: Vec::new(),
         shared: Vec::new(),
@@ -149,14 +154,13 @@ fn attempt(session: &Session<'_>, stage: &Stage, ends: &Ends) -> Result<StageEnd
     if let Some(copy) = &begun.copy {
         run.files(copy)?;
     }
-    for step in &stage.steps {
-        run.step(step)?;
+    for (number, step) in stage.steps.iter().enumerate() {
+        run.step(number, step)?;
     }
     run.flush(stage.span, &stage.name)?;
     Ok(StageEnd {
         layers: run.layers,
         base: run.image,
-        steps: run.steps,
         facts: run.facts,
         shared: run.shared,
     })
@@ -170,9 +174,8 @@ struct Label<'l> {
     name: &'l str,
     /// `RUN make`
     text: &'l str,
-    word: &'static str,
-    /// `ARG`s in its environment.
-    arguments: &'l [String],
+    /// Its place in the stage.
+    number: usize,
 }
 
 impl Label<'_> {
@@ -205,8 +208,8 @@ impl<'s, 'a> StageRun<'s, 'a> {
             span: self.stage.span,
             name,
             text: name,
-            word: "FROM",
-            arguments: &[],
+            // Before all of them: no step of the plan has this number.
+            number: usize::MAX,
         };
         let mut work = CopyWork::new(self.around(), copy);
         let layer = self.carry_out(label, &mut work)?;
@@ -215,45 +218,31 @@ impl<'s, 'a> StageRun<'s, 'a> {
         Ok(())
     }
 
-    fn step(&mut self, step: &'s Step) -> Result<(), Stop> {
-        let mut label = Label {
+    fn step(&mut self, number: usize, step: &'s Step) -> Result<(), Stop> {
+        let label = Label {
             span: step.span,
             name: step.vertex.as_deref().unwrap_or(&step.name),
             text: &step.name,
-            word: "RUN",
-            arguments: &[],
+            number,
         };
         let around = self.around();
         let layer = match &step.action {
             Action::Config => return Ok(()),
             Action::Workdir(workdir) => {
-                label.word = "WORKDIR";
                 let mut work = WorkdirWork::new(around, workdir, &step.config.user);
                 self.carry_out(label, &mut work)?
             }
-            Action::Copy(copy) => {
-                label.word = if copy.add.is_some() { "ADD" } else { "COPY" };
-                self.carry_out(label, &mut CopyWork::new(around, copy))?
-            }
-            Action::Run(run) => {
-                let arguments: Vec<String> = run.args_used.keys().cloned().collect();
-                label.arguments = &arguments;
-                self.carry_out(label, &mut RunWork::new(around, run, step))?
-            }
+            Action::Copy(copy) => self.carry_out(label, &mut CopyWork::new(around, copy))?,
+            Action::Run(run) => self.carry_out(label, &mut RunWork::new(around, run, step))?,
         };
         self.layers.push(layer);
-        self.steps.push(step.name.clone());
         Ok(())
     }
 
     /// Finds a step's layer, or makes it.
     fn carry_out(&mut self, label: Label<'_>, work: &mut dyn Work) -> Result<ImageLayer, Stop> {
         let failed = |problem: Problem| Stop::from(label.failure(problem));
-        let count = self.counts.entry(label.word).or_default();
-        *count += 1;
-        let platform = &self.stage.platform;
-        let file = &self.session.file;
-        let place = key::place(file, &self.stage.name, label.word, *count, platform);
+        let place = key::place(self.plan, &self.session.file, self.id, label.number);
         if self.session.is_canceled() {
             return Err(failed(Problem::Canceled));
         }
@@ -283,12 +272,7 @@ impl<'s, 'a> StageRun<'s, 'a> {
         }
         let record = Record {
             inputs,
-            notes: Notes {
-                base: self.image.name.clone(),
-                base_layers: self.image.layers,
-                steps: self.steps.clone(),
-                arguments: label.arguments.to_vec(),
-            },
+            notes: Notes::of(self.plan, self.id, label.number, self.image.layers),
             manifest,
         };
         let due = Due {
