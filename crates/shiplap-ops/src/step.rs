@@ -293,7 +293,9 @@ pub fn run(
         helper: Some(helper),
         tree: OpenTree::new(ready.layers, &ready.request.upper, snapshot::marks())?,
         targets: ready.targets,
-        directory,
+        directory: Some(directory),
+        upper: ready.request.upper,
+        work: ready.request.work,
     };
     let exit_code = code_of(context, step, end, &changes)?;
     Ok(Finished {
@@ -323,8 +325,8 @@ pub fn shell(
         false => Streams::All,
     };
     let mut request = prepare::ready(context, lease, step, directory.path(), streams)?.request;
-    request.upper = changes.upper();
-    request.work = changes.work();
+    request.upper.clone_from(&changes.upper);
+    request.work.clone_from(&changes.work);
     let (input, out, errors) = (io::stdin(), io::stdout(), io::stderr());
     let streams = [input.as_fd(), out.as_fd(), errors.as_fd()];
     let mut helper = Helper::start(context, &request, &streams)?;

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::io::Write;
 use std::path::PathBuf;
+use std::thread;
 
 use shiplap_layer::diff::{self, Times};
 use shiplap_layer::tar::Writer;
@@ -19,32 +20,25 @@ use crate::layer;
 
 /// What a command changed; thrown away unless it is made a layer.
 pub struct Changes {
-    /// Clears away first.
+    /// What ran it, and may still clear away.
     pub(super) helper: Option<Helper>,
     pub(super) tree: OpenTree,
     /// Where something was mounted.
     pub(super) targets: BTreeSet<Vec<u8>>,
     /// Has the upper directory in it.
-    pub(super) directory: StagedDirectory,
+    pub(super) directory: Option<StagedDirectory>,
+    /// The upper directory, and what overlayfs needs beside it.
+    pub(super) upper: PathBuf,
+    pub(super) work: PathBuf,
 }
 
 impl fmt::Debug for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Changes({:?})", self.directory.path())
+        write!(f, "Changes({:?})", self.upper)
     }
 }
 
 impl Changes {
-    /// Where they are, in overlayfs' form.
-    pub(super) fn upper(&self) -> PathBuf {
-        self.directory.path().join(UPPER)
-    }
-
-    /// Where overlayfs worked.
-    pub(super) fn work(&self) -> PathBuf {
-        self.directory.path().join(WORK)
-    }
-
     /// Makes a layer of them, held by `lease`; `None` if nothing changed.
     ///
     /// # Errors
@@ -61,6 +55,20 @@ impl Changes {
             Ok(())
         };
         layer::put(lease, make, StepError::Layer).map(Some)
+    }
+}
+
+impl Drop for Changes {
+    /// Nobody needs to wait until the kernel has taken the mounts apart and all files are gone. What
+    /// this process leaves undone at its end goes with the lease.
+    fn drop(&mut self) {
+        let (helper, directory) = (self.helper.take(), self.directory.take());
+        let clear_away = move || {
+            drop(helper);
+            drop(directory);
+        };
+        // Without a thread it is done at once.
+        drop(thread::Builder::new().spawn(clear_away));
     }
 }
 

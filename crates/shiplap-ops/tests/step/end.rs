@@ -5,11 +5,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use shiplap_ops::step::{Cancel, StepError};
 
-use crate::world::{BASE, World, context, processes, step};
+use crate::world::{BASE, World, await_that, context, processes, step};
 
 pub(crate) fn programs_that_cannot_run() {
     World::each(|world| {
@@ -74,16 +73,6 @@ pub(crate) fn programs_that_cannot_run() {
     assert_eq!(error.exit_code(), 125);
 }
 
-/// Waits for the thing itself.
-#[track_caller]
-fn await_that(is_so: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "it never came");
-        thread::sleep(Duration::from_millis(5));
-    }
-}
-
 fn is_running(words: &str) -> bool {
     processes().values().any(|line| line.trim() == words)
 }
@@ -119,11 +108,11 @@ fn assert_no_group() {
     {
         let groups = fs::read_dir(hierarchy.path().join("shiplap"));
         left.extend(groups.into_iter().flatten().flatten().filter_map(|entry| {
-            let is_group = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            is_group.then(|| entry.path())
+            let is_step = entry.file_name().to_string_lossy().starts_with("step-");
+            is_step.then(|| entry.path())
         }));
     }
-    // Other containers of this machine may have theirs: only empty ones are nobody's.
+    // Other builds of this machine may have theirs: only empty ones are nobody's.
     left.retain(|group| {
         fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|list| list.is_empty())
     });

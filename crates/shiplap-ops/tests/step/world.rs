@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use shiplap_model::container::NetworkMode;
 use shiplap_model::{DiffId, Platform};
@@ -224,25 +226,29 @@ impl World {
         layer.map_or_else(Vec::new, |layer| self.entries(&layer.diff_id))
     }
 
-    /// Nothing is mounted, runs, or lies in the lease.
+    /// Soon nothing is mounted, runs, or lies in the lease.
     #[track_caller]
     pub(crate) fn assert_nothing_left(&self) {
         let root = self.temp.path().to_str().unwrap();
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
         assert!(!mounts.contains(root), "{mounts}");
-        let processes: Vec<_> = processes()
-            .into_values()
-            .filter(|line| line.contains(root))
-            .collect();
-        assert!(processes.is_empty(), "{processes:?}");
+        await_that(|| !processes().values().any(|line| line.contains(root)));
         let staging = self.path("store/staging");
-        for lease in fs::read_dir(&staging).unwrap() {
-            let left: Vec<_> = fs::read_dir(lease.unwrap().path())
-                .unwrap()
-                .map(|entry| entry.unwrap().path())
-                .collect();
-            assert!(left.is_empty(), "{left:?}");
-        }
+        let is_empty = |lease: &Path| fs::read_dir(lease).unwrap().next().is_none();
+        await_that(|| {
+            let mut leases = fs::read_dir(&staging).unwrap();
+            leases.all(|lease| is_empty(&lease.unwrap().path()))
+        });
+    }
+}
+
+/// Waits for the thing itself.
+#[track_caller]
+pub(crate) fn await_that(is_so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "it never came");
+        thread::sleep(Duration::from_millis(5));
     }
 }
 
