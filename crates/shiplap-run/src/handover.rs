@@ -17,7 +17,7 @@ const FILES: usize = 3;
 /// Longest message that is read, in bytes: both sides are the same program, so more is a mistake.
 const MESSAGE_BYTES: u64 = 64 << 20;
 
-/// Sends a message and at most [`FILES`] open files.
+/// Sends a message and at most three open files.
 ///
 /// # Errors
 /// Of the system; `InvalidInput` for more files.
