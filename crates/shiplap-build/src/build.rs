@@ -209,6 +209,9 @@ impl Build<'_, '_> {
 
     /// What a failure comes to; with a shell in its root, if that was asked for.
     fn failed(&self, mut failure: Failure, prepared: &Prepared) -> BuildError {
+        if failure.problem.is_canceled() {
+            return Cause::Canceled.into();
+        }
         let root = failure.root.take();
         if let (OnFailure::Shell, Some(mut root)) = (self.options.execution.on_failure, root) {
             let mut shell = root.step.clone();
