@@ -126,6 +126,14 @@ impl Build<'_, '_> {
             reporter: self.reporter,
         }
         .prepare(streams.stdin)?;
+        let unused = prepared
+            .plans
+            .first()
+            .map(|plan| plan.unused_args.join(" "));
+        if let Some(unused) = unused.filter(|unused| !unused.is_empty()) {
+            let text = format!("One or more build-args [{unused}] were not consumed");
+            self.reporter.warn(&text);
+        }
         let epoch = prepared
             .plans
             .first()

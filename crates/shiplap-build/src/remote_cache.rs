@@ -184,7 +184,7 @@ struct Field {
 }
 
 /// Takes what a cache elsewhere has into this one; how many steps those were. Layers that no
-/// record names are not kept.
+/// record names are not kept. An image that is here under that name is not fetched.
 ///
 /// # Errors
 /// [`RemoteCacheError`].
@@ -202,6 +202,11 @@ pub fn take(
     };
     let store = context.store()?;
     let lease = store.lease()?;
+    if let CachePlace::Registry(reference) = place
+        && let Some(id) = store.find(reference)?
+    {
+        return record(&lease, &id);
+    }
     let fetched = bring(context, &source, progress);
     let brought = fetched.map_err(|error| RemoteCacheError::Fetch {
         place: source.to_string(),
