@@ -1,5 +1,9 @@
 //! Builds that were made or are being made, listed and forgotten.
 
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+
 use shiplap_store::StoreError;
 
 use crate::context::Context;
@@ -18,10 +22,21 @@ pub enum BuildsError {
     /// None was made yet.
     #[error("find a build: none was made yet")]
     None,
+    /// Its log can't be read.
+    #[error("read the log {path}: {source}")]
+    Log {
+        /// Where it is.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// The store's failure.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+/// Name of the log in a build's directory.
+const LOG: &str = "log";
 
 /// All of them, the one that began last first.
 ///
@@ -49,6 +64,18 @@ pub fn find(context: &Context, id: Option<&str>) -> Result<BuildRecord, BuildsEr
         (Some(_), Some(_)) => Err(BuildsError::Ambiguous(id.to_owned())),
         (None, _) => Err(BuildsError::Missing(id.to_owned())),
     }
+}
+
+/// The log of a build, from its beginning: lines of plain progress, and in them bytes that programs
+/// wrote.
+///
+/// # Errors
+/// [`BuildsError`].
+pub fn log(context: &Context, build: &BuildRecord) -> Result<File, BuildsError> {
+    let directory = context.store()?.build_path(&build.id);
+    let directory = directory.ok_or_else(|| BuildsError::Missing(build.id.clone()))?;
+    let path = directory.join(LOG);
+    File::open(&path).map_err(|source| BuildsError::Log { path, source })
 }
 
 /// Forgets builds with their logs; how many. One that is being made stays.

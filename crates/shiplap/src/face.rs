@@ -23,6 +23,8 @@ pub(crate) struct Face {
     pub(crate) output: Arc<Output>,
     /// The flags before the verb.
     pub(crate) flags: Flags,
+    /// Why an ordinary user's containers have one user only, if that is so.
+    pub(crate) one_user: Option<String>,
 }
 
 /// A way into ops, with who tells its progress.

@@ -6,6 +6,7 @@
 
 mod advice;
 mod cli;
+mod display;
 mod face;
 mod output;
 mod progress;

@@ -41,6 +41,11 @@ impl Output {
         self.talk_on_terminal
     }
 
+    /// Whether talk may have colours.
+    pub(crate) fn colours(&self) -> bool {
+        self.colours
+    }
+
     /// Whether nobody reads stdout any more.
     pub(crate) fn reader_gone(&self) -> bool {
         self.reader_gone.load(Ordering::Relaxed)

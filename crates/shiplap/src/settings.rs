@@ -7,10 +7,15 @@ use std::{
     collections::BTreeMap,
     ffi::OsString,
     path::{Path, PathBuf},
+    str::FromStr,
 };
 
 use serde::Deserialize;
-use shiplap_model::{Platform, container::NetworkMode};
+use shiplap_model::{
+    Platform,
+    container::{NetworkMode, memory},
+    units::UnitError,
+};
 use shiplap_ops::{
     ContainerSettings, CredentialFiles, Program, ProxySettings, RegistryRule, TlsSettings,
     snapshot::Backend,
@@ -61,9 +66,39 @@ struct File {
     keep_compressed: Option<bool>,
     max_concurrent_downloads: Option<usize>,
     #[serde(default)]
+    build: Build,
+    #[serde(default)]
     containers: Containers,
     #[serde(default)]
     registry: Vec<Registry>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Build {
+    /// What builds may keep for the next ones, as `20gb`: what was unused longest goes.
+    keep_storage: Option<Amount>,
+}
+
+/// An amount in bytes, as flags take it.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+struct Amount(u64);
+
+impl FromStr for Amount {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        memory::parse(text).map(Self)
+    }
+}
+
+impl TryFrom<String> for Amount {
+    type Error = UnitError;
+
+    fn try_from(text: String) -> Result<Self, UnitError> {
+        text.parse()
+    }
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -225,6 +260,8 @@ pub(crate) struct Settings {
     pub(crate) credentials: CredentialFiles,
     /// What holds for all containers.
     pub(crate) containers: ContainerSettings,
+    /// What builds may keep for the next ones, in bytes; `None`: no bound.
+    pub(crate) build_keep_bytes: Option<u64>,
 }
 
 /// Docker's own number.
@@ -271,6 +308,9 @@ impl Settings {
             proxy: proxy(environment),
             credentials: credentials(flags, environment),
             containers: containers(flags, environment, file.containers),
+            build_keep_bytes: parsed::<Amount>(environment, "SHIPLAP_BUILD_KEEP_STORAGE")?
+                .or(file.build.keep_storage)
+                .map(|amount| amount.0),
         })
     }
 }
@@ -307,6 +347,7 @@ impl File {
         self.max_concurrent_downloads = over
             .max_concurrent_downloads
             .or(self.max_concurrent_downloads);
+        self.build.keep_storage = over.build.keep_storage.or(self.build.keep_storage);
         let (ours, over_containers) = (&mut self.containers, over.containers);
         ours.host_certs = over_containers.host_certs.or(ours.host_certs);
         ours.network = over_containers.network.or(ours.network);
@@ -408,7 +449,7 @@ fn backend(name: &'static str, value: String) -> Result<Option<Backend>, Setting
 
 fn parsed<T>(environment: &Environment<'_>, name: &'static str) -> Result<Option<T>, SettingsError>
 where
-    T: std::str::FromStr<Err: std::fmt::Display>,
+    T: FromStr<Err: std::fmt::Display>,
 {
     let Some(value) = environment.text(name) else {
         return Ok(None);

@@ -16,6 +16,7 @@ use shiplap_model::container::{
     variable,
 };
 
+use super::foreign::{ForeignError, ForeignFlags};
 use crate::{face::Failure, settings::Environment};
 
 mod foreign;
@@ -54,15 +55,8 @@ enum FlagError {
     #[error("create container: conflicting options: cannot specify both {0} and {1}")]
     Conflict(&'static str, &'static str),
     /// A flag of Docker's whose value can't be had.
-    #[error("use --{flag}={value}: {reason}")]
-    Foreign {
-        /// Which.
-        flag: &'static str,
-        /// What it was given.
-        value: String,
-        /// Why not.
-        reason: &'static str,
-    },
+    #[error(transparent)]
+    Foreign(#[from] ForeignError),
     /// A working directory that depends on another.
     #[error(
         "create container: the working directory '{0}' is invalid, it needs to be an absolute path"
@@ -129,7 +123,7 @@ pub(crate) struct ContainerFlags {
     #[command(flatten)]
     security: security::SecurityFlags,
     #[command(flatten)]
-    foreign: foreign::ForeignFlags,
+    foreign: ForeignFlags<foreign::OfContainers>,
 }
 
 impl ContainerFlags {
@@ -150,8 +144,7 @@ impl ContainerFlags {
     }
 
     fn resolve(self, lookup: Lookup) -> Result<(String, ContainerOptions, Vec<String>), FlagError> {
-        let mut warnings = Vec::new();
-        self.foreign.check()?;
+        let mut warnings = self.foreign.check()?;
         self.restart.check().map_err(FlagError::Restart)?;
         if !self.restart.is_no() {
             if self.rm {

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use clap::Args;
 use jiff::Timestamp;
-use shiplap_model::units;
+use shiplap_model::{Filters, units};
 use shiplap_ops::{
+    build_cache,
     container::{
         self,
         list::{ListedContainer, PsOptions},
@@ -15,7 +16,7 @@ use shiplap_ops::{
     usage::{self, Usage},
 };
 
-use super::{images::Shown, list::ListFlags, ps};
+use super::{builder, images::Shown, list::ListFlags, ps};
 use crate::{
     face::{Face, Failure, Session},
     table::Columns,
@@ -107,7 +108,8 @@ impl Df {
         }
         let containers = containers(&session, &usage)?;
         let volumes = volumes(&session)?;
-        let rows = rows(&usage, containers, volumes);
+        let cache = cache(&session, &usage)?;
+        let rows = rows(&usage, [containers, volumes, cache]);
         self.list.print(face, &COLUMNS, None, rows)
     }
 
@@ -152,9 +154,20 @@ impl Df {
             .print(face, &ps::COLUMNS, Some(CONTAINER_TABLE), rows)?;
         face.output.line("\nLocal Volumes space usage:\n")?;
         self.list
-            .print(face, &VOLUME_COLUMNS, None, volume_rows(session)?)
+            .print(face, &VOLUME_COLUMNS, None, volume_rows(session)?)?;
+        let kept = units::human_size(usage.cache_bytes);
+        face.output
+            .line(&format!("\nBuild cache usage: {kept}\n"))?;
+        let objects = build_cache::list(&session.context, &Filters::default())?;
+        let rows = objects
+            .into_iter()
+            .map(|object| builder::ShownObject { object, now });
+        self.list
+            .print(face, &builder::CACHE_COLUMNS, Some(CACHE_TABLE), rows)
     }
 }
+
+const CACHE_TABLE: &str = "table {{.ID}}\t{{.CacheType}}\t{{.Size}}\t{{.CreatedSince}}\t{{.LastUsedSince}}\t{{.UsageCount}}\t{{.Shared}}";
 
 const CONTAINER_TABLE: &str = "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.LocalVolumes}}\t{{.Size}}\t{{.RunningFor}}\t{{.Status}}\t{{.Names}}";
 
@@ -232,7 +245,21 @@ fn volumes(session: &Session) -> Result<KindUsage, Failure> {
     })
 }
 
-fn rows(usage: &Usage, containers: KindUsage, volumes: KindUsage) -> [KindUsage; 5] {
+/// What builds keep; what none is at work with could be had back.
+fn cache(session: &Session, usage: &Usage) -> Result<KindUsage, Failure> {
+    let objects = build_cache::list(&session.context, &Filters::default())?;
+    let active = objects.iter().filter(|object| object.is_in_use);
+    Ok(KindUsage {
+        kind: "Build Cache",
+        total: usage.cache_objects,
+        active: count(active.count()),
+        size_bytes: usage.cache_bytes,
+        reclaimable_bytes: Some(usage.reclaimable_cache_bytes),
+    })
+}
+
+fn rows(usage: &Usage, others: [KindUsage; 3]) -> [KindUsage; 5] {
+    let [containers, volumes, cache] = others;
     let used = usage.images.iter().filter(|image| image.containers > 0);
     let derived = usage
         .index_bytes
@@ -248,13 +275,7 @@ fn rows(usage: &Usage, containers: KindUsage, volumes: KindUsage) -> [KindUsage;
         },
         containers,
         volumes,
-        KindUsage {
-            kind: "Build Cache",
-            total: usage.cache_objects,
-            active: 0,
-            size_bytes: usage.cache_bytes,
-            reclaimable_bytes: Some(usage.reclaimable_cache_bytes),
-        },
+        cache,
         KindUsage {
             kind: "Derived files",
             total: usage.layers,

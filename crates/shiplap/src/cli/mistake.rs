@@ -147,6 +147,10 @@ pub(super) fn tell(
                 WRONG_COUNT,
             )
         }
+        // A word too many behind one that was no command.
+        ErrorKind::ArgumentConflict if verb.is_args_conflicts_with_subcommands_set() => {
+            (format!("{program}: '{path}' {}", wanted(verb)), WRONG_COUNT)
+        }
         ErrorKind::MissingRequiredArgument | ErrorKind::TooManyValues => {
             (format!("{program}: '{path}' {}", wanted(verb)), WRONG_COUNT)
         }

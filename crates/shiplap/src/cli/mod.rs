@@ -13,6 +13,8 @@ use crate::{
     settings::{Environment, Flags},
 };
 
+mod build;
+mod builder;
 mod check;
 mod commit;
 mod container_flags;
@@ -22,6 +24,7 @@ mod df;
 mod exec;
 mod export;
 mod files;
+mod foreign;
 mod history;
 mod hub;
 mod images;
@@ -101,6 +104,13 @@ struct Globals {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Build(Box<build::BuildVerb>),
+    /// Manage builds
+    #[command(subcommand)]
+    Builder(builder::BuilderCommand),
+    /// Manage builds, as with Docker's buildx
+    #[command(subcommand)]
+    Buildx(builder::BuilderCommand),
     Pull(pull::Pull),
     Push(push::Push),
     Copy(copy::Copy),
@@ -164,6 +174,7 @@ enum Command {
 #[derive(Debug, Subcommand)]
 #[command(disable_help_subcommand = true)]
 enum ImageCommand {
+    Build(Box<build::Build>),
     Cat(files::Cat),
     Copy(copy::Copy),
     Cp(files::Cp),
@@ -258,6 +269,8 @@ enum SystemCommand {
 impl Command {
     fn run(self, face: &Face) -> Result<(), Failure> {
         match self {
+            Self::Build(verb) => verb.run(face),
+            Self::Builder(command) | Self::Buildx(command) => command.run(face),
             Self::Pull(verb) => verb.run(face),
             Self::Push(verb) => verb.run(face),
             Self::Copy(verb) => verb.run(face),
@@ -313,6 +326,7 @@ impl Command {
 impl ImageCommand {
     fn run(self, face: &Face) -> Result<(), Failure> {
         match self {
+            Self::Build(verb) => verb.run(face),
             Self::Cat(verb) => verb.run(face),
             Self::Copy(verb) => verb.run(face),
             Self::Cp(verb) => verb.run(face),
@@ -397,7 +411,7 @@ fn definition(program: &str) -> clap::Command {
 fn with_usage(command: clap::Command, path: &str, call: &str) -> clap::Command {
     let described = |verb: clap::Command| {
         let path = format!("{path} {}", verb.get_name());
-        let call = if verb.has_subcommands() {
+        let call = if verb.has_subcommands() && verb.get_positionals().next().is_none() {
             "COMMAND".to_owned()
         } else {
             call_of(&verb)
@@ -464,6 +478,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> ExitCode {
         program,
         output,
         flags,
+        one_user: None,
     };
     let done = match cli.command {
         _ if cli.globals.version => {
@@ -490,6 +505,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> ExitCode {
 fn debug() {
     let crates = [
         "shiplap",
+        "shiplap_build",
         "shiplap_ops",
         "shiplap_hub",
         "shiplap_store",

@@ -6,7 +6,7 @@ use std::io;
 use clap::Args;
 use shiplap_ops::rootless::{self, Ids};
 
-use super::{Command, ContainerCommand, ImageCommand, SystemCommand};
+use super::{Command, ContainerCommand, ImageCommand, SystemCommand, builder::BuilderCommand};
 use crate::face::{Face, Failure};
 
 impl Command {
@@ -30,6 +30,10 @@ impl Command {
             | Self::Rmi(_)
             | Self::Export(_)
             | Self::Volume(_) => true,
+            Self::Build(verb) => verb.builds(),
+            Self::Builder(command) => {
+                matches!(command, BuilderCommand::Build(_) | BuilderCommand::Prune(_))
+            }
             Self::Container(command) => !matches!(
                 command,
                 ContainerCommand::Ls(_)
@@ -38,7 +42,10 @@ impl Command {
                     | ContainerCommand::Wait(_)
             ),
             Self::Image(command) => {
-                matches!(command, ImageCommand::Rm(_) | ImageCommand::Prune(_))
+                matches!(
+                    command,
+                    ImageCommand::Build(_) | ImageCommand::Rm(_) | ImageCommand::Prune(_)
+                )
             }
             Self::System(command) => {
                 matches!(
@@ -63,7 +70,13 @@ pub(super) fn enter(face: &mut Face, command: &Command) -> Result<(), Failure> {
     face.flags.root = Some(settings.root);
     let may_do_without = matches!(
         command,
-        Command::Rmi(_) | Command::Export(_) | Command::Image(_) | Command::System(_)
+        Command::Build(_)
+            | Command::Builder(_)
+            | Command::Buildx(_)
+            | Command::Rmi(_)
+            | Command::Export(_)
+            | Command::Image(_)
+            | Command::System(_)
     );
     match entered {
         Ok(Some(Ids::Single { reason }))
@@ -73,6 +86,10 @@ pub(super) fn enter(face: &mut Face, command: &Command) -> Result<(), Failure> {
                 "containers have one user only, root, since {reason}; \
                  programs that change owners or users fail in them"
             ));
+            Ok(())
+        }
+        Ok(Some(Ids::Single { reason })) => {
+            face.one_user = Some(reason.to_string());
             Ok(())
         }
         Err(error) if !may_do_without => Err(error.into()),

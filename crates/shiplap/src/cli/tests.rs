@@ -25,6 +25,26 @@ fn takes_what_docker_takes() {
     for line in [
         "docker pull -q --platform linux/arm64/v8 python:3.11",
         "docker pull -a python",
+        "docker build -t app .",
+        "docker build -q --rm=true --force-rm=false --no-cache=true --pull=false .",
+        "docker build -f ls -t prune logs",
+        "docker build ./ls",
+        "docker build ls --no-trunc -q",
+        "docker build logs",
+        "docker build logs abc",
+        "docker build prune -af --keep-storage 1g",
+        "docker build rm --all",
+        "docker image build .",
+        "docker builder build -t x .",
+        "docker builder prune --force --filter until=24h",
+        "docker buildx build --builder x --load --provenance=false .",
+        "docker buildx build ls",
+        "docker buildx create --use --name x",
+        "docker buildx du --verbose",
+        "docker buildx history logs abc",
+        "docker buildx inspect --bootstrap",
+        "docker buildx ls",
+        "docker buildx version",
         "docker push --all-tags localhost:5000/x",
         "docker copy --all docker://a oci:/tmp/x:y",
         "docker images",
@@ -67,6 +87,13 @@ fn refuses_what_docker_refuses() {
     let check =
         |line: &str, want: Kind| assert_eq!(parse(line).unwrap_err().kind(), want, "{line}");
     check("docker pull", Kind::MissingRequiredArgument);
+    check("docker build", Kind::MissingRequiredArgument);
+    check("docker build -t x", Kind::MissingRequiredArgument);
+    check("docker build a b", Kind::ArgumentConflict);
+    check("docker image build a b", Kind::UnknownArgument);
+    check("docker build ls .", Kind::UnknownArgument);
+    check("docker build rm", Kind::MissingRequiredArgument);
+    check("docker buildx build", Kind::MissingRequiredArgument);
     check("docker pull a b", Kind::UnknownArgument);
     check("docker images --nope", Kind::UnknownArgument);
     check("docker nope", Kind::InvalidSubcommand);
@@ -151,6 +178,9 @@ fn usage_is_dockers() {
     [
         "docker [OPTIONS] COMMAND",
         "docker image COMMAND",
+        "docker build [OPTIONS] PATH | URL | -",
+        "docker buildx build [OPTIONS] PATH | URL | -",
+        "docker build prune [OPTIONS]",
         "docker pull [OPTIONS] NAME[:TAG|@DIGEST]",
         "docker image pull [OPTIONS] NAME[:TAG|@DIGEST]",
         "docker images [OPTIONS] [REPOSITORY[:TAG]]",

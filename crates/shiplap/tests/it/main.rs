@@ -10,6 +10,13 @@
     reason = "a test stops at the first surprise, may say what it skips, and holds its table"
 )]
 
+mod build;
+mod build_behaviour;
+mod build_cache;
+mod build_conformance;
+mod build_hostile;
+mod build_judge;
+mod build_progress;
 mod container;
 mod crash;
 mod harness;

@@ -1,108 +1,8 @@
 //! Containers with a terminal, driven as a person would: typed keys, its size, leaving and coming
 //! back.
 
-use std::fs::File;
-use std::io::{Read as _, Write as _};
-use std::os::fd::OwnedFd;
-use std::process::Child;
-use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
-
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
-
 use crate::harness::container::{Containers, IMAGE, until};
-
-/// The person's end of a terminal in which a command runs.
-struct Session {
-    keyboard: File,
-    screen: Receiver<Vec<u8>>,
-    seen: String,
-    child: Child,
-}
-
-impl Session {
-    fn new(boxes: &Containers, arguments: &[&str]) -> Self {
-        let outer = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-        grantpt(&outer).unwrap();
-        unlockpt(&outer).unwrap();
-        let name = ptsname(&outer, Vec::new()).unwrap();
-        let inner = || -> OwnedFd {
-            let file = File::options()
-                .read(true)
-                .write(true)
-                .open(name.to_str().unwrap());
-            file.unwrap().into()
-        };
-        resize(&outer, 33, 101);
-        let child = boxes
-            .store
-            .command(arguments)
-            .stdin(inner())
-            .stdout(inner())
-            .stderr(inner())
-            .spawn()
-            .unwrap();
-        let keyboard = File::from(outer);
-        let mut screen = keyboard.try_clone().unwrap();
-        let (shows, shown) = channel();
-        std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(count) = screen.read(&mut buffer) {
-                if count == 0 || shows.send(buffer[..count].to_vec()).is_err() {
-                    break;
-                }
-            }
-        });
-        Self {
-            keyboard,
-            screen: shown,
-            seen: String::new(),
-            child,
-        }
-    }
-
-    fn types(&mut self, keys: &str) {
-        self.keyboard.write_all(keys.as_bytes()).unwrap();
-    }
-
-    /// Waits until the screen shows this, beyond what was waited for before.
-    #[track_caller]
-    fn shows(&mut self, text: &str) {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        loop {
-            if let Some(at) = self.seen.find(text) {
-                self.seen.drain(..at + text.len());
-                return;
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.screen.recv_timeout(left) {
-                Ok(bytes) => self.seen.push_str(&String::from_utf8_lossy(&bytes)),
-                Err(_) => panic!("never shows {text:?}: {:?}", self.seen),
-            }
-        }
-    }
-
-    #[track_caller]
-    fn ends_with(mut self, code: i32) {
-        assert_eq!(
-            self.child.wait().unwrap().code(),
-            Some(code),
-            "{:?}",
-            self.seen
-        );
-    }
-}
-
-fn resize(terminal: &impl std::os::fd::AsFd, rows: u16, columns: u16) {
-    let size = Winsize {
-        ws_row: rows,
-        ws_col: columns,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    };
-    tcsetwinsize(terminal, size).unwrap();
-}
+use crate::harness::terminal::Session;
 
 #[test]
 fn a_shell_as_in_the_course() {
@@ -119,7 +19,7 @@ fn a_shell_as_in_the_course() {
         IMAGE,
         "sh",
     ];
-    let mut session = Session::new(&boxes, &run);
+    let mut session = Session::new(&boxes.store, &run, 33, 101);
     session.types("stty size; tty; echo $TERM\n");
     session.shows("33 101\r\n");
     session.shows("/dev/pts/0\r\n");
@@ -157,19 +57,19 @@ fn leaving_and_coming_back() {
         IMAGE,
         "sh",
     ];
-    let mut session = Session::new(&boxes, &run);
+    let mut session = Session::new(&boxes.store, &run, 33, 101);
     session.types("echo fi''rst\n");
     session.shows("first");
     session.types("\x10\x11");
     session.ends_with(0);
     assert_eq!(boxes.state("stays"), "running");
-    let mut again = Session::new(&boxes, &["attach", "stays"]);
+    let mut again = Session::new(&boxes.store, &["attach", "stays"], 33, 101);
     again.types("echo sec''ond; exit 3\n");
     again.shows("second");
     again.ends_with(3);
     let mut exec = {
         boxes.start("other", &[], "sleep 1000");
-        Session::new(&boxes, &["exec", "-it", "other", "sh"])
+        Session::new(&boxes.store, &["exec", "-it", "other", "sh"], 33, 101)
     };
     exec.types("tty; exit 4\n");
     exec.shows("/dev/pts/0");
@@ -183,7 +83,7 @@ fn a_terminal_that_hangs_up_leaves_the_container() {
     };
     let run = ["run", "-it", "--rm", "--name", "left", "--network", "none"];
     let shell = [IMAGE, "sh", "-c", "trap '' HUP; echo rea''dy; sleep 1000"];
-    let mut session = Session::new(&boxes, &[&run[..], &shell[..]].concat());
+    let mut session = Session::new(&boxes.store, &[&run[..], &shell[..]].concat(), 33, 101);
     session.shows("ready");
     let pid = rustix::process::Pid::from_child(&session.child);
     rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
@@ -214,7 +114,7 @@ fn exec_can_be_left() {
     };
     boxes.start("work", &[], "sleep 1000");
     let shell = ["exec", "-it", "work", "sh"];
-    let mut session = Session::new(&boxes, &shell);
+    let mut session = Session::new(&boxes.store, &shell, 33, 101);
     session.types("stty size; echo pi''d=$$\n");
     session.shows("33 101");
     session.shows("pid=");
@@ -222,7 +122,7 @@ fn exec_can_be_left() {
     session.ends_with(7);
 
     // Left by its keys, the program goes on.
-    let mut session = Session::new(&boxes, &shell);
+    let mut session = Session::new(&boxes.store, &shell, 33, 101);
     session.types("echo rea''dy; sleep 1; echo later > /later; exec sleep 1000\n");
     session.shows("ready");
     session.types("\u{10}\u{11}");
@@ -231,10 +131,10 @@ fn exec_can_be_left() {
         boxes.store.run(&["exec", "work", "cat", "/later"]).stdout == "later\n"
     });
     let keys = ["exec", "-it", "--detach-keys", "x", "work", "sleep", "1000"];
-    let mut session = Session::new(&boxes, &keys);
+    let mut session = Session::new(&boxes.store, &keys, 33, 101);
     session.types("x");
     session.ends_with(0);
-    let session = Session::new(&boxes, &["exec", "-it", "work", "no-such"]);
+    let session = Session::new(&boxes.store, &["exec", "-it", "work", "no-such"], 33, 101);
     session.ends_with(127);
     boxes.store.ok(&["rm", "-f", "work"]);
     boxes.assert_nothing_left();

@@ -1,44 +1,13 @@
-//! Flags of Docker's that ask for what is not to be had without its daemon: each takes the values
-//! that mean what is done anyway, and refuses the others by name.
-//!
-//! The help does not show them.
+//! Flags of Docker's `run` that ask for what is not to be had without its daemon.
 
-use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use crate::cli::foreign::{Foreign, Foreigners, switch, value};
 
-use super::FlagError;
+/// Those of containers.
+#[derive(Debug)]
+pub(super) struct OfContainers;
 
-/// One such flag.
-struct Foreign {
-    flag: &'static str,
-    /// It may stand without a value.
-    is_switch: bool,
-    /// Values that mean what is done anyway.
-    granted: &'static [&'static str],
-    reason: &'static str,
-}
-
-const fn value(
-    flag: &'static str,
-    granted: &'static [&'static str],
-    reason: &'static str,
-) -> Foreign {
-    Foreign {
-        flag,
-        is_switch: false,
-        granted,
-        reason,
-    }
-}
-
-const fn switch(
-    flag: &'static str,
-    granted: &'static [&'static str],
-    reason: &'static str,
-) -> Foreign {
-    Foreign {
-        is_switch: true,
-        ..value(flag, granted, reason)
-    }
+impl Foreigners for OfContainers {
+    const FLAGS: &'static [Foreign] = &FLAGS;
 }
 
 const NO_DISK_LIMITS: &str = "input and output of disks can't be limited";
@@ -144,77 +113,3 @@ const FLAGS: [Foreign; 46] = [
     value("io-maxbandwidth", &["0"], "that is a flag for Windows"),
     value("io-maxiops", &["0"], "that is a flag for Windows"),
 ];
-
-impl Foreign {
-    fn argument(&self) -> Arg {
-        let argument = Arg::new(self.flag)
-            .long(self.flag)
-            .hide(true)
-            .action(ArgAction::Append);
-        if self.is_switch {
-            argument
-                .num_args(0..=1)
-                .require_equals(true)
-                .default_missing_value("true")
-        } else {
-            argument.allow_hyphen_values(true)
-        }
-    }
-}
-
-/// Those that were given.
-#[derive(Debug)]
-pub(super) struct ForeignFlags {
-    /// Places in the list, and values.
-    given: Vec<(usize, String)>,
-}
-
-impl ForeignFlags {
-    /// Whether all that was asked for is so anyway.
-    pub(super) fn check(&self) -> Result<(), FlagError> {
-        for (at, value) in &self.given {
-            let Some(foreign) = FLAGS.get(*at) else {
-                continue;
-            };
-            if !foreign.granted.contains(&value.as_str()) {
-                return Err(FlagError::Foreign {
-                    flag: foreign.flag,
-                    value: value.clone(),
-                    reason: foreign.reason,
-                });
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Args for ForeignFlags {
-    fn augment_args(command: Command) -> Command {
-        command.args(FLAGS.iter().map(Foreign::argument))
-    }
-
-    fn augment_args_for_update(command: Command) -> Command {
-        Self::augment_args(command)
-    }
-}
-
-impl FromArgMatches for ForeignFlags {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let mut given = Vec::new();
-        for (at, foreign) in FLAGS.iter().enumerate() {
-            let values = matches.get_many::<String>(foreign.flag);
-            given.extend(
-                values
-                    .into_iter()
-                    .flatten()
-                    .map(|value| (at, value.clone())),
-            );
-        }
-        Ok(Self { given })
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        *self = Self::from_arg_matches(matches)?;
-        Ok(())
-    }
-}

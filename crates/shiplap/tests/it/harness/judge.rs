@@ -47,6 +47,14 @@ pub(crate) fn ask(command: &mut Command) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// The same with stdout as bytes.
+#[track_caller]
+pub(crate) fn ask_bytes(command: &mut Command) -> Vec<u8> {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{command:?}: {output:?}");
+    output.stdout
+}
+
 /// `skopeo` that trusts loopback registries and asks for no policy.
 pub(crate) fn skopeo() -> Option<Command> {
     let mut command = Command::new(program("skopeo")?);

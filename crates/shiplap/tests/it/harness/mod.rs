@@ -3,6 +3,7 @@
 //!
 //! Nothing here calls the product's crates: it is judged from outside, as a user sees it.
 
+pub(crate) mod base;
 pub(crate) mod container;
 pub(crate) mod double;
 pub(crate) mod http;
@@ -11,7 +12,12 @@ pub(crate) mod image;
 pub(crate) mod judge;
 pub(crate) mod listing;
 pub(crate) mod registry;
+pub(crate) mod scene;
+pub(crate) mod table;
 pub(crate) mod tar;
+pub(crate) mod terminal;
+pub(crate) mod untar;
+pub(crate) mod user;
 
 use std::ffi::OsStr;
 use std::fs;

@@ -1,0 +1,60 @@
+//! Flags of Docker's builders that ask for what is not to be had without their daemon.
+
+use crate::cli::foreign::{Foreign, Foreigners, switch, value};
+
+/// Those of builds.
+#[derive(Debug)]
+pub(super) struct OfBuilds;
+
+impl Foreigners for OfBuilds {
+    const FLAGS: &'static [Foreign] = &FLAGS;
+}
+
+const NO_ATTESTATIONS: &str =
+    "attestations are not made: sign or describe what was built afterwards";
+const NO_LIMITS: &str = "steps are limited by --ulimit only";
+const WINDOWS: &str = "that is a word of Windows";
+
+const FLAGS: [Foreign; 18] = [
+    value(
+        "attest",
+        &["type=provenance,disabled=true", "type=sbom,disabled=true"],
+        NO_ATTESTATIONS,
+    )
+    .ignored(),
+    value(
+        "cgroup-parent",
+        &[""],
+        "a step's control group is always beside its peers'",
+    ),
+    value("cpu-period", &["0"], NO_LIMITS).ignored(),
+    value("cpu-quota", &["0"], NO_LIMITS).ignored(),
+    value("cpu-shares", &["0"], NO_LIMITS).short('c').ignored(),
+    value("cpuset-cpus", &[""], NO_LIMITS).ignored(),
+    value("cpuset-mems", &[""], NO_LIMITS).ignored(),
+    switch(
+        "disable-content-trust",
+        &["true"],
+        "there are no notaries to ask",
+    ),
+    value("isolation", &["", "default"], WINDOWS),
+    value("memory", &["0"], NO_LIMITS).short('m').ignored(),
+    value("memory-swap", &["0"], NO_LIMITS).ignored(),
+    value("policy", &[], "there are no policies of sources"),
+    value("provenance", &["false"], NO_ATTESTATIONS).ignored(),
+    value("resource", &[], NO_LIMITS).ignored(),
+    value("sbom", &["false"], NO_ATTESTATIONS).ignored(),
+    value(
+        "security-opt",
+        &[],
+        "RUN --security=insecure and --allow security.insecure do that",
+    )
+    .ignored(),
+    switch(
+        "squash",
+        &["false"],
+        "copy what is wanted into a stage of its own (COPY --from), or commit --squash",
+    )
+    .ignored(),
+    switch("stream", &["false"], "the context is never sent anywhere").ignored(),
+];
