@@ -343,6 +343,7 @@ fn times_later_than_wanted_are_cut() {
         changes.push(Change {
             path: name.into(),
             kind: ChangeKind::Added,
+            is_directory: false,
             opaque: false,
         });
     }
