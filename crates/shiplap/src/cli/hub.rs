@@ -129,7 +129,7 @@ pub(crate) struct Serve {
     /// Key of the certificate, in PEM
     #[arg(long, value_name = "path", requires = "tls_certificate")]
     tls_key: Option<PathBuf>,
-    /// What the world calls the hub, as https://hub.example
+    /// What the world calls the hub, as `https://hub.example`
     #[arg(long, value_name = "url")]
     url: Option<String>,
 }

@@ -60,6 +60,9 @@ const CASES: &[(&str, &str)] = &[
         "run-shell",
         "FROM busybox\nRUN echo hi > /hi && mkdir -p /a/b/c\n",
     ),
+    ("mount-bind", TAKEN_AWAY),
+    ("mount-cache", TAKEN_AWAY),
+    ("mount-tmpfs", TAKEN_AWAY),
     (
         "run-exec",
         "FROM busybox\nRUN [\"touch\", \"/with space\"]\n",
@@ -176,6 +179,9 @@ const DEVIATIONS: &[Deviation] = &[
         "expose",
         "a range of ports is expanded, as in Docker; buildah keeps it as one port",
     ),
+    ("mount-bind", TAKEN_AWAY),
+    ("mount-cache", TAKEN_AWAY),
+    ("mount-tmpfs", TAKEN_AWAY),
     (
         "run-exec",
         "the history has the words of the command, as in Docker; buildah has a shell with JSON",
@@ -193,6 +199,8 @@ const DEVIATIONS: &[Deviation] = &[
         "every working directory is made, as in Docker; buildah makes the last one",
     ),
 ];
+
+const TAKEN_AWAY: &str = "buildah takes away the directory that a mount was on";
 
 /// Where containers of others have what the kernel and the network need.
 const OF_CONTAINERS: [&str; 7] = [

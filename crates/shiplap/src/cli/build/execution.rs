@@ -38,7 +38,7 @@ pub(super) struct ExecutionFlags {
     /// Shared memory size for build containers
     #[arg(long, value_name = "bytes", value_parser = memory::parse)]
     shm_size: Option<u64>,
-    /// SSH agent socket to expose to the build (format: "default|<id>[=<socket>]")
+    /// SSH agent socket to expose to the build (format: "default" or "id=socket")
     #[arg(long, value_name = "string")]
     ssh: Vec<String>,
     /// Ulimit options

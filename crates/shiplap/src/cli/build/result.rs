@@ -26,7 +26,7 @@ pub(super) struct ResultFlags {
     /// Push the result under its names
     #[arg(long)]
     push: bool,
-    /// Image identifier (format: "[registry/]repository[:tag]")
+    /// Name of the image, as registry/repository:tag
     #[arg(short, long, value_name = "string")]
     tag: Vec<String>,
 }
