@@ -60,9 +60,6 @@ const CASES: &[(&str, &str)] = &[
         "run-shell",
         "FROM busybox\nRUN echo hi > /hi && mkdir -p /a/b/c\n",
     ),
-    ("mount-bind", TAKEN_AWAY),
-    ("mount-cache", TAKEN_AWAY),
-    ("mount-tmpfs", TAKEN_AWAY),
     (
         "run-exec",
         "FROM busybox\nRUN [\"touch\", \"/with space\"]\n",
