@@ -3,11 +3,13 @@
 //!
 //! What was finished stays in the cache however the build ends.
 
+mod check;
 mod error;
 mod finish;
 mod prepare;
 mod watch;
 
+pub use check::{Checked, check};
 pub use error::{BuildError, Cause};
 pub use finish::BuiltImage;
 

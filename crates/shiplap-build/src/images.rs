@@ -21,7 +21,7 @@ use crate::plan::{
 };
 
 /// How many rounds of triggers that need images whose triggers need images are gone along with.
-const ROUNDS: usize = 64;
+pub(crate) const ROUNDS: usize = 64;
 
 /// Why an image can't be had.
 #[derive(Debug, thiserror::Error)]
@@ -203,6 +203,28 @@ pub fn find(
         config,
     };
     Ok((image, resolved))
+}
+
+/// What is known of one that is here under its name, for checks; its layers are not held.
+///
+/// # Errors
+/// [`ImageError`].
+pub fn find_here(
+    context: &Context,
+    needed: &NeededImage,
+) -> Result<Option<ResolvedImage>, ImageError> {
+    let store = context.store()?;
+    let found = store.resolve_for(&needed.key.name, Some(&needed.key.platform));
+    let Ok(found) = found else {
+        return Ok(None);
+    };
+    let bytes = store.read_blob(found.id.digest())?;
+    let id = found.id;
+    let config = ImageConfig::parse(&bytes).map_err(|source| ImageError::Config { id, source })?;
+    Ok(Some(ResolvedImage {
+        config: Arc::new(config),
+        digest: None,
+    }))
 }
 
 /// An image by its name, or by its ID where nothing has that name.

@@ -24,5 +24,5 @@ pub mod remote_cache;
 mod report;
 pub mod result;
 
-pub use build::{BuildError, Report, Streams, build};
+pub use build::{BuildError, Checked, Report, Streams, build, check};
 pub use options::BuildOptions;

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use shiplap_model::ImageConfig;
-use shiplap_model::dockerfile::{Reading, Span, SyntaxErrors};
+use shiplap_model::dockerfile::{Place, Reading, Span, SyntaxErrors};
 use shiplap_model::ignore::Patterns;
 
 use crate::plan::graph::globals;
@@ -99,6 +99,15 @@ impl Failure {
         match self {
             Self::Syntax(errors) => errors.0.first().map(|error| error.span),
             Self::Plan(error) => error.span,
+        }
+    }
+
+    /// The word that is wrong, where it is one.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        match self {
+            Self::Syntax(errors) => errors.0.first().and_then(|error| error.place),
+            Self::Plan(_) => None,
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::plan::{self, Breadth, ImageKey, NamedContext, NeededImage, Plan, Plan
 use crate::report::Reporter;
 
 /// What files of contexts were is remembered here, in the store's directory.
-const MEMORIES: &str = "contexts";
+pub(super) const MEMORIES: &str = "contexts";
 
 /// All that is known before the first step.
 pub(super) struct Prepared {

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use shiplap_model::dockerfile::{Span, excerpt};
 
-use super::{Findings, Warning};
+use super::{Failure, Findings, Warning};
 
 /// Findings and the file they are about.
 #[derive(Debug, Clone, Copy)]
@@ -52,7 +52,8 @@ impl Report<'_> {
     #[must_use]
     pub fn failure(&self) -> Option<String> {
         let (message, span) = self.problem()?;
-        let lines = span.map(|span| excerpt(self.name, self.source, span, None));
+        let place = self.findings.failure.as_ref().and_then(Failure::place);
+        let lines = span.map(|span| excerpt(self.name, self.source, span, place));
         Some(format!("{message}\n{}", lines.unwrap_or_default()))
     }
 

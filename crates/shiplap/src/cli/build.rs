@@ -2,7 +2,7 @@
 //!
 //! Never reads a Dockerfile or a context: that is `shiplap_build`'s.
 
-use std::{io, path::PathBuf, sync::Arc, thread};
+use std::{io, path::PathBuf, str::FromStr, sync::Arc, thread};
 
 use clap::{Args, Subcommand, ValueEnum};
 use shiplap_build::{
@@ -89,6 +89,17 @@ pub(crate) struct Build {
     /// on stdin
     #[arg(value_name = "PATH | URL | -", required = true)]
     context: Option<String>,
+    /// What is done: "build", or "check", with ",format=json" for programs
+    #[arg(
+        long,
+        value_name = "string",
+        default_value = "build",
+        hide_default_value = true
+    )]
+    call: CallName,
+    /// Check the Dockerfile and build nothing: shorthand for "--call=check"
+    #[arg(long)]
+    check: bool,
     /// Say for each step that was not in the cache what changed, file by file
     #[arg(long)]
     explain: bool,
@@ -141,6 +152,27 @@ enum Progress {
     Tty,
 }
 
+/// `--call`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CallName {
+    Build,
+    Check { is_json: bool },
+}
+
+impl FromStr for CallName {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, format) = text.split_once(',').unwrap_or((text, ""));
+        match (name, format) {
+            ("build", "") => Ok(Self::Build),
+            ("check" | "lint", "" | "format=text") => Ok(Self::Check { is_json: false }),
+            ("check" | "lint", "format=json") => Ok(Self::Check { is_json: true }),
+            _ => Err("there are build and check, and check,format=json"),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum OnError {
     Fail,
@@ -176,10 +208,13 @@ impl Build {
             Progress::Json => Mode::Json,
             Progress::None | Progress::Quiet => Mode::Quiet,
         };
-        let explain = self.explain;
+        let (explain, asked) = (self.explain, self.asked());
         let mut call = self.into_call(&lookup, face.output.data_on_terminal())?;
         for warning in &call.warnings {
             face.output.warn(warning);
+        }
+        if let CallName::Check { is_json } = asked {
+            return check(face, &call.options, is_json);
         }
         report::forget(call.id_file.as_deref())?;
         let display = Arc::new(Display::new(Arc::clone(&face.output), mode, explain)?);
@@ -199,6 +234,13 @@ impl Build {
             face.output.line(&report::id(&report))?;
         }
         Ok(())
+    }
+
+    fn asked(&self) -> CallName {
+        match self.call {
+            CallName::Build if self.check => CallName::Check { is_json: false },
+            asked => asked,
+        }
     }
 
     /// The flag wins, then the variable that buildx knows.
@@ -274,6 +316,24 @@ fn build(
     signals.close();
     display.finish();
     built.map_err(|error| failed(face, display, &error))
+}
+
+/// Checks, and says what was found: on stdout as Docker, and why a build would fail on stderr. What was
+/// found makes it fail.
+fn check(face: &Face, options: &BuildOptions, is_json: bool) -> Result<(), Failure> {
+    let session = face.session(true)?;
+    let checked = shiplap_build::check(&session.context, options, &mut io::stdin());
+    let checked = checked.map_err(|error| Failure::plain(format!("failed to check: {error}")))?;
+    let report = checked.report();
+    match is_json {
+        true => face.output.line(&format!("{:#}", report.json()))?,
+        false => face.output.data(&report.text())?,
+    }
+    match report.failure() {
+        Some(failure) if !is_json => Err(Failure::plain(failure.trim_end())),
+        _ if report.is_clean() => Ok(()),
+        _ => Err(Failure::told()),
+    }
 }
 
 /// The first signal that asks to end cancels; a second one ends the process as it would have without.

@@ -375,6 +375,51 @@ fn contexts_of_all_kinds() {
 }
 
 #[test]
+fn checks_are_buildkits() {
+    let Some(store) = base::store() else { return };
+    let dockerfile = "FROM busybox as base\nCMD echo hi\nFROM base\nENV A b\n";
+    let context = course(&store, dockerfile);
+    let context = context.to_str().unwrap();
+    let ran = store.run(&["build", "--check", context]);
+    assert_eq!(ran.code, Some(1));
+    assert!(
+        ran.stdout
+            .starts_with("Check complete, 3 warnings have been found!\n\nWARNING: ")
+    );
+    for (rule, line) in [
+        ("FromAsCasing", 1),
+        ("JSONArgsRecommended", 2),
+        ("LegacyKeyValueFormat", 4),
+    ] {
+        ran.assert_says(&[
+            &format!("WARNING: {rule} - https://docs.docker.com/"),
+            &format!("Dockerfile:{line}\n"),
+        ]);
+    }
+    assert_eq!(ran.stderr, "");
+    let json = store.run(&["build", "--call=check,format=json", context]);
+    assert_eq!(json.code, Some(1));
+    let json: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(json["warnings"][0]["ruleName"], "FromAsCasing");
+    // Nothing is built, and a build tells the same beside its steps.
+    assert!(store.ok(&["build", "ls", "-q"]).is_empty());
+    store
+        .run(&["build", context])
+        .assert_says(&["FromAsCasing"]);
+    let text = b"FROM scratch\nCOPPY a b\n";
+    let ran = store.run_with(&["build", "--check", "-"], text);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
+    ran.assert_says(&[
+        "unknown instruction: COPPY (did you mean COPY?)",
+        ">>>",
+        "^^^^^",
+    ]);
+    let clean = store.run_with(&["build", "--check", "-"], b"FROM scratch\n");
+    clean.assert_ok();
+    assert_eq!(clean.stdout, "Check complete, no warnings found.\n");
+}
+
+#[test]
 fn an_ordinary_user_builds() {
     let Some(user) = User::new(true) else { return };
     let context = user.store.path("app");

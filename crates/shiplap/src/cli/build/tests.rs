@@ -71,6 +71,8 @@ fn takes_what_docker_takes() {
         "-q --no-cache-filter a,b .",
         "-m 512m -c 2 --cpu-quota 1 --cpuset-cpus 0 .",
         "--file a --file b .",
+        "--check .",
+        "--call check,format=json .",
         "--explain --reproducible --jobs 4 --host-certs .",
     ] {
         call(line);
