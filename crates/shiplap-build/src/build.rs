@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use shiplap_model::{Descriptor, Reference};
+use shiplap_ops::container::create;
 use shiplap_ops::step::{self, Cancel};
 use shiplap_store::{BuildEnd, BuildStatus, CachePrune, Lease, RunningBuild};
 
@@ -128,19 +129,15 @@ impl Build<'_, '_> {
             reporter: self.reporter,
         }
         .prepare(streams.stdin)?;
-        let unused = prepared
-            .plans
-            .first()
-            .map(|plan| plan.unused_args.join(" "));
-        if let Some(unused) = unused.filter(|unused| !unused.is_empty()) {
+        // All platforms have the Dockerfile's arguments.
+        let first = prepared.plans.first();
+        if let Some(plan) = first.filter(|plan| !plan.unused_args.is_empty()) {
+            let unused = plan.unused_args.join(" ");
             let text = format!("One or more build-args [{unused}] were not consumed");
             self.reporter.warn(&text);
         }
-        let epoch = prepared
-            .plans
-            .first()
-            .and_then(|plan| plan.source_date_epoch);
-        let epoch = epoch
+        let epoch = first
+            .and_then(|plan| plan.source_date_epoch)
             .or(self.options.values.source_date_epoch)
             .or(prepared.context.commit_time());
         let ends = self.carry_out(&prepared, epoch, cancel)?;
@@ -289,20 +286,7 @@ fn name_of(options: &BuildOptions) -> String {
 
 /// 24 random hex digits.
 fn new_id() -> String {
-    use std::fmt::Write as _;
-    let mut bytes = [0; 12];
-    let mut filled = 0;
-    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        let flags = rustix::rand::GetRandomFlags::empty();
-        match rustix::rand::getrandom(rest, flags) {
-            Ok(count) => filled += count,
-            // A name that is taken is refused by the store.
-            Err(_) => break,
-        }
-    }
-    bytes.iter().fold(String::new(), |mut id, byte| {
-        let written = write!(id, "{byte:02x}");
-        written.expect("because writing to a String can't fail");
-        id
-    })
+    let mut id = create::new_id();
+    id.truncate(24);
+    id
 }

@@ -432,7 +432,8 @@ fn record(
 }
 
 /// 64 random hex digits.
-pub(crate) fn new_id() -> String {
+#[must_use]
+pub fn new_id() -> String {
     let bytes: [u8; 32] = random();
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
