@@ -33,6 +33,7 @@ pub use shiplap_run::attach::Message;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use shiplap_store::{ContainerError as RecordError, ContainerRecord, Store, StoreError};
@@ -148,6 +149,13 @@ impl Container {
 
     pub(crate) fn write_state(&self, state: &State) -> Result<(), ContainerError> {
         write_json(&self.path("state.json"), state)
+    }
+
+    /// Records how it ended, even where there is no room for a new file: then over the old one.
+    pub(crate) fn write_end(&self, state: &State) -> Result<(), ContainerError> {
+        let path = self.path("state.json");
+        self.write_state(state)
+            .or_else(|error| overwrite_json(&path, state).map_err(|_| error))
     }
 
     /// The lock that says that a supervisor lives; `None` if one does.
@@ -364,4 +372,14 @@ pub(crate) fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(
     fs::write(&new, bytes)
         .and_then(|()| fs::rename(&new, path))
         .map_err(ContainerError::file("write", path))
+}
+
+/// Writes over a file in one call, filled up with spaces to its old length. That takes no room on
+/// the disk as long as both are within one block.
+fn overwrite_json(path: &Path, value: &impl serde::Serialize) -> io::Result<()> {
+    let file = File::options().write(true).open(path)?;
+    let mut bytes = serde_json::to_vec(value)?;
+    let old_bytes = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+    bytes.resize(bytes.len().max(old_bytes), b' ');
+    file.write_all_at(&bytes, 0)
 }

@@ -410,7 +410,7 @@ pub(crate) fn reap(wanted: Pid) -> u8 {
 /// Records the end.
 fn finish(context: &Context, container: &Container, state: &State) {
     let recorded = || -> Result<(), ContainerError> {
-        container.write_state(state)?;
+        container.write_end(state)?;
         let store = context.store()?;
         if container.facts.options.auto_remove {
             store.remove_container(container.id())?;

@@ -142,7 +142,12 @@ fn a_container_that_filled_the_disk_can_be_removed() {
     let fill = ["dd", "if=/dev/zero", "of=/big", "bs=64k"];
     let kept = ["run", "--name", "greedy", "--network", "none", IMAGE];
     boxes.run(&[], &fill);
-    boxes.store.run(&[&kept[..], &fill].concat());
+    let ended = boxes.store.run(&[&kept[..], &fill].concat());
+    let state = "{{.State.Status}} {{.State.ExitCode}}";
+    assert_eq!(
+        boxes.store.ok(&["inspect", "-f", state, "greedy"]).trim(),
+        format!("exited {}", ended.code.unwrap())
+    );
     boxes.store.ok(&["rm", "greedy"]);
     assert_eq!(boxes.store.ok(&["ps", "-aq"]), "");
     assert_eq!(boxes.shell(&[], "echo again").trim(), "again");
