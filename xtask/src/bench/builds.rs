@@ -23,7 +23,7 @@ const CHANGED: &str = "src/7/7.bin";
 /// What the usual Dockerfile of an application does, without the network.
 const APPLICATION: &str = "WORKDIR /app\n\
     COPY requirements.txt .\n\
-    RUN for number in $(seq 300); do echo $number > /var/tmp/$number; done\n\
+    RUN mkdir /marks && for number in $(seq 300); do echo $number > /marks/$number; done\n\
     COPY . .\n\
     RUN cat src/0/*.bin | sha256sum > checksum && ls -R > listing\n\
     ENV MODE=production\n\
