@@ -36,6 +36,10 @@ pub const INFLATION_FREE_BYTES: u64 = 256 << 20;
 /// each costs some hundred bytes of memory while its layer is taken in).
 pub const LAYER_ENTRIES: u64 = 5_000_000;
 
+/// Most entries of all layers of one image that `analyze` looks at: as many as one layer may have, and
+/// each takes some hundred bytes of memory.
+pub const ANALYZED_ENTRIES: usize = 5_000_000;
+
 /// Longest path of a layer entry, in bytes: Linux's PATH_MAX.
 pub const PATH_BYTES: usize = 4096;
 

@@ -125,10 +125,10 @@ pub struct Wanted {
 }
 
 /// An image chosen from a source: its manifest, and the indexes on the way to it, outermost first.
-struct Chosen {
+pub(crate) struct Chosen {
     indexes: Vec<Fetched>,
     raw: Fetched,
-    manifest: Manifest,
+    pub(crate) manifest: Manifest,
 }
 
 /// Brings the image of `source` into the store.
@@ -193,7 +193,11 @@ pub fn acquire(
 }
 
 /// Follows indexes to the manifest for `platform`.
-fn choose(source: &dyn Source, root: Fetched, platform: &Platform) -> Result<Chosen, AcquireError> {
+pub(crate) fn choose(
+    source: &dyn Source,
+    root: Fetched,
+    platform: &Platform,
+) -> Result<Chosen, AcquireError> {
     let mut indexes = Vec::new();
     let mut raw = root;
     loop {
@@ -255,7 +259,8 @@ fn refuse_artifact(digest: &Digest, manifest: &Manifest) -> Result<(), AcquireEr
     })
 }
 
-fn read_config(
+/// The config of the image, as it came and as it reads.
+pub(crate) fn read_config(
     store: &Store,
     source: &dyn Source,
     chosen: &Chosen,

@@ -171,7 +171,7 @@ fn describe(
 }
 
 /// `rwxr-xr-t`, as `ls -l` shows the low 12 bits of a mode.
-fn permissions(mode: u16) -> String {
+pub(crate) fn permissions(mode: u16) -> String {
     let class = |shift: u16, special: u16, marks: [char; 2]| {
         let bits = mode >> shift;
         let read = if bits & 4 != 0 { 'r' } else { '-' };

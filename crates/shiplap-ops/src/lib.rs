@@ -6,11 +6,13 @@
 #![forbid(unsafe_code)]
 
 pub mod acquire;
+pub mod analyze;
 pub mod bring;
 pub mod build_cache;
 pub mod builds;
 pub mod check;
 pub mod clear;
+pub mod compare;
 pub mod container;
 pub mod context;
 pub mod copy;

@@ -1,0 +1,118 @@
+//! `analyze`: what each layer, step and path of an image costs, what of it is waste, and which
+//! change to the Dockerfile saves how much. All from the layer indexes: nothing is mounted or
+//! unpacked, and the only content that is read is that of files which may be there twice.
+//!
+//! It changes nothing; what rewrites an image without its waste builds on [`waste::find`].
+
+pub mod bounds;
+pub mod opened;
+pub mod paths;
+pub mod proposal;
+pub mod report;
+mod rules;
+pub mod score;
+pub mod steps;
+pub mod tree;
+pub mod waste;
+
+use std::fs::File;
+
+use shiplap_model::Platform;
+use shiplap_model::dockerfile::Dockerfile;
+
+use crate::context::Context;
+use crate::progress::Progress;
+
+use opened::{OpenError, OpenedImage};
+use paths::{Paths, PathsError};
+use proposal::Proposal;
+use score::Score;
+use steps::Step;
+use waste::{Finding, WasteError};
+
+/// What to look into, and how.
+#[derive(Debug, Clone, Default)]
+pub struct AnalyzeOptions {
+    /// An image of the store, an archive or layout, or what a registry has.
+    pub image: String,
+    /// For which platform; `None`: that of the settings.
+    pub platform: Option<Platform>,
+    /// The Dockerfile it was built from, to name lines.
+    pub dockerfile: Option<Dockerfile>,
+}
+
+/// All that is known of an image's bytes.
+pub struct Analysis {
+    /// The image.
+    pub image: OpenedImage,
+    /// Its paths, with what each layer does to them.
+    pub paths: Paths,
+    /// The steps that made it, oldest first.
+    pub steps: Vec<Step>,
+    /// dive's score.
+    pub score: Score,
+    /// What it could do without.
+    pub findings: Vec<Finding>,
+    /// What to change, best first.
+    pub proposals: Vec<Proposal>,
+}
+
+/// Why an image can't be looked into.
+#[derive(Debug, thiserror::Error)]
+pub enum AnalyzeError {
+    /// It can't be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Its layers can't be read.
+    #[error(transparent)]
+    Paths(#[from] PathsError),
+    /// Content can't be read.
+    #[error(transparent)]
+    Waste(#[from] WasteError),
+}
+
+/// Looks into an image.
+///
+/// # Errors
+/// [`AnalyzeError`].
+pub fn analyze(
+    context: &Context,
+    options: &AnalyzeOptions,
+    progress: &dyn Progress,
+) -> Result<Analysis, AnalyzeError> {
+    let platform = options.platform.as_ref();
+    let image = opened::open(context, &options.image, platform, progress)?;
+    let (paths, findings) = {
+        let (paths, tars) = read(&image)?;
+        let findings = waste::find(&paths, &tars)?;
+        (paths, findings)
+    };
+    let steps = steps::steps(
+        &image.config,
+        image.layers.len(),
+        options.dockerfile.as_ref(),
+    );
+    let proposals = proposal::proposals(&paths, &findings, &steps);
+    Ok(Analysis {
+        score: score::score(&paths),
+        image,
+        paths,
+        steps,
+        findings,
+        proposals,
+    })
+}
+
+/// The paths of an image; each index is closed when it was read, so that memory holds one.
+fn read(image: &OpenedImage) -> Result<(Paths, Vec<&File>), AnalyzeError> {
+    let mut paths = Paths::new();
+    let mut tars = Vec::new();
+    for layer in &image.layers {
+        paths.add(&image.index(layer)?)?;
+        tars.push(&layer.tar);
+    }
+    Ok((paths, tars))
+}
+
+#[cfg(test)]
+mod tests;

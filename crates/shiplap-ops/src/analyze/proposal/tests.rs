@@ -1,0 +1,103 @@
+use shiplap_model::ImageConfig;
+use shiplap_model::config::History;
+
+use super::super::tests::Item::{self, File, Gone, Owned};
+use super::super::tests::image;
+use super::super::{steps::steps, waste};
+use super::{Proposal, proposals};
+
+/// Proposals for layers, each with the instruction that made it.
+fn made(layers: &[(&str, &[Item<'_>])]) -> Vec<Proposal> {
+    let items: Vec<_> = layers.iter().map(|(_, items)| *items).collect();
+    let image = image(&items);
+    let history = layers.iter().map(|(created_by, _)| History {
+        created_by: Some((*created_by).to_owned()),
+        ..History::default()
+    });
+    let config = ImageConfig {
+        history: history.collect(),
+        ..ImageConfig::default()
+    };
+    let steps = steps(&config, layers.len(), None);
+    let findings = waste::find(&image.paths, &image.tars()).unwrap();
+    proposals(&image.paths, &findings, &steps)
+}
+
+/// Saving and what to write instead, of each proposal.
+fn check(layers: &[(&str, &[Item<'_>])], expected: &[(u64, Option<&str>)]) {
+    let proposals = made(layers);
+    let found: Vec<_> = proposals
+        .iter()
+        .map(|proposal| (proposal.saves_bytes, proposal.instead.as_deref()))
+        .collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn what_to_write_instead() {
+    check(
+        &[
+            ("RUN /bin/sh -c make # buildkit", &[File("a", b"12345")]),
+            ("RUN /bin/sh -c rm /a # buildkit", &[Gone("a")]),
+        ],
+        &[(5, Some("RUN make && rm /a"))],
+    );
+    check(
+        &[
+            (
+                "COPY src /src # buildkit",
+                &[Owned("src/a", b"12345", 0o644, 0)],
+            ),
+            (
+                "RUN /bin/sh -c chown -R 7 /src # buildkit",
+                &[Owned("src/a", b"12345", 0o755, 7)],
+            ),
+        ],
+        &[(5, Some("COPY --chown=7:7 --chmod=755 src /src"))],
+    );
+    check(
+        &[(
+            "RUN /bin/sh -c dnf install x # buildkit",
+            &[File("var/cache/dnf/x", b"1")],
+        )],
+        &[(
+            1,
+            Some(
+                "RUN dnf install x && dnf clean all\nor\nRUN --mount=type=cache,target=/var/cache/dnf \
+                 --mount=type=cache,target=/var/cache/libdnf5 dnf install x",
+            ),
+        )],
+    );
+}
+
+#[test]
+fn best_first_and_all_told() {
+    let proposals = made(&[
+        (
+            "ADD x / # buildkit",
+            &[File("tmp/a", b"1"), File("x/.git/HEAD", b"4444")],
+        ),
+        (
+            "RUN /bin/sh -c y # buildkit",
+            &[File("tmp/b", b"22"), File("tmp/c", b"333")],
+        ),
+    ]);
+    let told: Vec<_> = proposals
+        .iter()
+        .map(|one| (one.saves_bytes, one.files, one.layer, one.made_by.as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (5, 2, 1, "RUN y"),
+            (4, 1, 0, "ADD x /"),
+            (1, 1, 0, "ADD x /")
+        ]
+    );
+    let paths: Vec<_> = proposals[0]
+        .paths
+        .iter()
+        .map(|one| one.path.as_str())
+        .collect();
+    assert_eq!(paths, ["/tmp/c", "/tmp/b"]);
+}

@@ -1,0 +1,356 @@
+//! `diff A B`: what differs between two images: sizes, configs, files. Read from the layer indexes;
+//! of content only what may be alike is read.
+//!
+//! It compares the images as they run: what their layers hide counts for sizes only. Times and
+//! extended attributes are not compared: each build has its own of the former.
+
+mod config;
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::num::NonZero;
+
+use serde::Serialize;
+use shiplap_layer::stack::Type;
+use shiplap_model::Platform;
+
+pub use self::config::ConfigChange;
+use crate::analyze::opened::{self, OpenError, OpenedImage};
+use crate::analyze::paths::{Change, EntryId, PathId, Paths, PathsError};
+use crate::context::Context;
+use crate::parallel;
+use crate::progress::Progress;
+
+/// The name of the schema of `diff A B --json`.
+pub const SCHEMA: &str = "shiplap-diff/1";
+
+/// What differs between two images.
+#[derive(Debug, Clone, Serialize)]
+pub struct Comparison {
+    /// [`SCHEMA`].
+    pub schema: &'static str,
+    /// The first image.
+    pub before: Side,
+    /// The second.
+    pub after: Side,
+    /// Layers that both have at their bottom.
+    pub shared_layers: usize,
+    /// What differs in the configs, by name.
+    pub config: Vec<ConfigChange>,
+    /// What differs in the trees, by path.
+    pub files: Vec<FileChange>,
+}
+
+/// One of the images.
+#[derive(Debug, Clone, Serialize)]
+pub struct Side {
+    /// What it was called.
+    pub image: String,
+    /// Digest of its config.
+    pub id: String,
+    /// How many layers it has.
+    pub layers: usize,
+    /// Sizes of all files of all layers, in bytes.
+    pub size_bytes: u64,
+    /// Sizes of the files as it runs, in bytes.
+    pub shown_bytes: u64,
+    /// Files, directories and links as it runs.
+    pub paths: u64,
+}
+
+/// A path that differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileChange {
+    /// Which, with leading slash.
+    pub path: String,
+    /// Whether the second image has it anew, otherwise, or no more.
+    pub change: Change,
+    /// What the first image has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<FileSide>,
+    /// What the second has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<FileSide>,
+}
+
+/// A path of one image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileSide {
+    /// Kind and mode, as `ls -l` shows them.
+    pub mode: String,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Size of a file in bytes, else 0.
+    pub size_bytes: u64,
+    /// Target of a symbolic link.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+}
+
+/// Why two images can't be compared.
+#[derive(Debug, thiserror::Error)]
+pub enum CompareError {
+    /// One can't be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The layers of one can't be read.
+    #[error("look into {image}: {source}")]
+    Paths {
+        /// Which.
+        image: String,
+        /// Why.
+        source: PathsError,
+    },
+    /// A file can't be read.
+    #[error("read {path} of {image}: {source}")]
+    Read {
+        /// The image.
+        image: String,
+        /// The file, with leading slash.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// An image, open, with its paths.
+struct Looked {
+    image: OpenedImage,
+    paths: Paths,
+}
+
+/// Compares two images.
+///
+/// # Errors
+/// [`CompareError`].
+pub fn compare(
+    context: &Context,
+    images: [&str; 2],
+    platform: Option<&Platform>,
+    progress: &dyn Progress,
+) -> Result<Comparison, CompareError> {
+    let look = |name: &str| {
+        let image = opened::open(context, name, platform, progress)?;
+        let paths = read(&image)?;
+        Ok::<_, CompareError>(Looked { image, paths })
+    };
+    let (before, after) = (look(images[0])?, look(images[1])?);
+    let ids = |looked: &Looked| -> Vec<_> {
+        let layers = looked.image.layers.iter();
+        layers.map(|layer| layer.record.diff_id.clone()).collect()
+    };
+    let shared = ids(&before).into_iter().zip(ids(&after));
+    let shared_layers = shared.take_while(|(one, other)| one == other).count();
+    let pair = Pair {
+        before: &before,
+        after: &after,
+        shared_layers,
+    };
+    Ok(Comparison {
+        schema: SCHEMA,
+        config: config::changes(&before.image.config, &after.image.config),
+        files: pair.changes()?,
+        before: before.side(),
+        after: after.side(),
+        shared_layers,
+    })
+}
+
+fn read(image: &OpenedImage) -> Result<Paths, CompareError> {
+    let mut paths = Paths::new();
+    for layer in &image.layers {
+        paths.add(&image.index(layer)?).map_err(|source| {
+            let image = image.name.clone();
+            CompareError::Paths { image, source }
+        })?;
+    }
+    Ok(paths)
+}
+
+impl Looked {
+    fn side(&self) -> Side {
+        let entries = || self.paths.entries().map(|(_, entry)| entry);
+        let sum = |bytes: u64, own: u64| bytes.saturating_add(own);
+        Side {
+            image: self.image.name.clone(),
+            id: self.image.id.to_string(),
+            layers: self.image.layers.len(),
+            size_bytes: entries().map(|entry| entry.own_bytes).fold(0, sum),
+            shown_bytes: (entries().filter(|entry| entry.is_live()))
+                .map(|entry| entry.own_bytes)
+                .fold(0, sum),
+            paths: entries().filter(|entry| entry.is_live()).count() as u64,
+        }
+    }
+
+    fn file(&self, id: EntryId) -> FileSide {
+        let entry = self.paths.entry(id);
+        let target = self.paths.target(id);
+        FileSide {
+            mode: entry.mode_text(),
+            uid: entry.uid,
+            gid: entry.gid,
+            size_bytes: entry.size_bytes(),
+            target: target.map(|target| String::from_utf8_lossy(target).into_owned()),
+        }
+    }
+
+    fn hash(&self, id: EntryId) -> Result<blake3::Hash, CompareError> {
+        let content = self.paths.content(id);
+        let layer = self.image.layers.get(content.layer);
+        let read = |tar: &File| {
+            let mut reader = content.reader(tar);
+            let mut buffer = vec![0; BUFFER];
+            let mut hasher = blake3::Hasher::new();
+            loop {
+                let count = reader.read(&mut buffer)?;
+                if count == 0 {
+                    return Ok(hasher.finalize());
+                }
+                hasher.update(buffer.get(..count).unwrap_or_default());
+            }
+        };
+        let hash = match layer {
+            Some(layer) => read(&layer.tar),
+            None => Err(io::ErrorKind::NotFound.into()),
+        };
+        hash.map_err(|source| CompareError::Read {
+            image: self.image.name.clone(),
+            path: shown(&self.paths.full(self.paths.entry(id).path)),
+            source,
+        })
+    }
+}
+
+/// Bytes that are read at once.
+const BUFFER: usize = 128 << 10;
+
+/// Two images side by side.
+struct Pair<'a> {
+    before: &'a Looked,
+    after: &'a Looked,
+    shared_layers: usize,
+}
+
+/// What the two have at a path.
+type Sides = (Option<EntryId>, Option<EntryId>);
+
+impl Pair<'_> {
+    fn changes(&self) -> Result<Vec<FileChange>, CompareError> {
+        let (mut different, mut alike) = (Vec::new(), Vec::new());
+        self.walk(&mut |sides| match self.differ(sides) {
+            Some(true) => different.push(sides),
+            Some(false) => {}
+            None => alike.push(sides),
+        });
+        let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let same = parallel::map(&alike, workers, |sides| match *sides {
+            (Some(one), Some(other)) => {
+                Ok::<_, CompareError>(self.before.hash(one)? == self.after.hash(other)?)
+            }
+            _ => Ok(false),
+        })?;
+        let others = alike.into_iter().zip(same).filter(|(_, is_same)| !is_same);
+        different.extend(others.map(|(sides, _)| sides));
+        let mut changes: Vec<_> = different
+            .into_iter()
+            .map(|sides| self.change(sides))
+            .collect();
+        changes.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(changes)
+    }
+
+    /// Calls `take` for each path that one of the images has.
+    fn walk(&self, take: &mut dyn FnMut(Sides)) {
+        let (one, other) = (&self.before.paths, &self.after.paths);
+        let mut open: Vec<(Option<PathId>, Option<PathId>)> =
+            vec![(Some(one.root()), Some(other.root()))];
+        while let Some((a, b)) = open.pop() {
+            let sides = (
+                a.and_then(|path| one.live(path)),
+                b.and_then(|path| other.live(path)),
+            );
+            if sides == (None, None) {
+                continue;
+            }
+            take(sides);
+            let children = |paths: &Paths, path: Option<PathId>, is_there: bool| {
+                let children = path
+                    .filter(|_| is_there)
+                    .map(|path| paths.children(path).to_vec());
+                children.unwrap_or_default()
+            };
+            let mut left = children(one, a, sides.0.is_some()).into_iter().peekable();
+            let mut right = children(other, b, sides.1.is_some()).into_iter().peekable();
+            loop {
+                let order = match (left.peek(), right.peek()) {
+                    (None, None) => break,
+                    (Some(_), None) => std::cmp::Ordering::Less,
+                    (None, Some(_)) => std::cmp::Ordering::Greater,
+                    (Some(a), Some(b)) => one.name(*a).cmp(other.name(*b)),
+                };
+                open.push(match order {
+                    std::cmp::Ordering::Less => (left.next(), None),
+                    std::cmp::Ordering::Greater => (None, right.next()),
+                    std::cmp::Ordering::Equal => (left.next(), right.next()),
+                });
+            }
+        }
+    }
+
+    /// Whether a path differs; `None` if only its content can tell.
+    fn differ(&self, sides: Sides) -> Option<bool> {
+        let (Some(one), Some(other)) = sides else {
+            return Some(true);
+        };
+        let (a, b) = (self.before.paths.entry(one), self.after.paths.entry(other));
+        let is_same_kind = match (a.kind, b.kind) {
+            (Type::Directory { .. }, Type::Directory { .. }) => true,
+            (a, b) => a == b,
+        };
+        let is_same_owner = (a.uid, a.gid, a.mode) == (b.uid, b.gid, b.mode);
+        if !is_same_kind || !is_same_owner {
+            return Some(true);
+        }
+        match a.kind {
+            Type::Symlink => Some(self.before.paths.target(one) != self.after.paths.target(other)),
+            Type::File { size_bytes } if size_bytes > 0 => {
+                let at = |looked: &Looked, id| {
+                    let content = looked.paths.content(id);
+                    (content.layer, content.extents)
+                };
+                let (a, b) = (at(self.before, one), at(self.after, other));
+                let is_shared = a == b && a.0 < self.shared_layers;
+                if is_shared { Some(false) } else { None }
+            }
+            _ => Some(false),
+        }
+    }
+
+    fn change(&self, sides: Sides) -> FileChange {
+        let (one, other) = sides;
+        let path =
+            |looked: &Looked, id: EntryId| shown(&looked.paths.full(looked.paths.entry(id).path));
+        let path = match (one, other) {
+            (Some(one), _) => path(self.before, one),
+            (None, Some(other)) => path(self.after, other),
+            (None, None) => String::new(),
+        };
+        FileChange {
+            path,
+            change: match sides {
+                (None, _) => Change::Added,
+                (_, None) => Change::Removed,
+                _ => Change::Changed,
+            },
+            before: one.map(|id| self.before.file(id)),
+            after: other.map(|id| self.after.file(id)),
+        }
+    }
+}
+
+fn shown(path: &[u8]) -> String {
+    format!("/{}", String::from_utf8_lossy(path))
+}
