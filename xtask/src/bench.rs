@@ -16,6 +16,8 @@
 
 mod builds;
 mod containers;
+mod http;
+mod hubs;
 mod measure;
 mod peers;
 mod works;

@@ -12,6 +12,7 @@
 //! source to say, by an error at its end. No byte is skipped: the source is read to its end.
 
 mod made;
+mod out;
 mod pipe;
 
 use std::fs::File;
@@ -27,6 +28,7 @@ use crate::compress::{Format, decoder, trailing_data};
 use crate::erofs;
 use crate::tar::{Contents, TarError, TreeBuilder};
 pub use made::{MadeError, ingest_made};
+use out::TarOut;
 use pipe::{Chunk, Inlet, Outlet, OutletReader, pipe};
 
 /// Size and number of buffers between source and inflating.
@@ -176,7 +178,7 @@ fn receive(
         let sink = Sink {
             hasher: Hasher::default(),
             builder: Some(TreeBuilder::default()),
-            out: tar_out,
+            out: tar_out.map(TarOut::new),
             bytes: 0,
         };
         let mut compressed = OutletReader::new(outlet);
@@ -291,7 +293,7 @@ fn inflate(
 struct Sink<'a> {
     hasher: Hasher,
     builder: Option<TreeBuilder>,
-    out: Option<&'a File>,
+    out: Option<TarOut<'a>>,
     bytes: u64,
 }
 
@@ -320,8 +322,8 @@ impl Sink<'_> {
         if let Some(builder) = &mut self.builder {
             builder.push(bytes)?;
         }
-        if let Some(mut out) = self.out {
-            out.write_all(bytes).map_err(IngestError::Write)?;
+        if let Some(out) = &mut self.out {
+            out.write(bytes).map_err(IngestError::Write)?;
         }
         self.hasher.update(bytes);
         Ok(())

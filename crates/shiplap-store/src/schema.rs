@@ -173,14 +173,21 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
 }
 
 /// Opens for reading. Where the write-ahead log's side files can't be made (a store one may only
-/// read, with no writer active) the file is read as it lies, if no log waits beside it.
+/// read, with no writer active) the file is read as it lies, if no log waits beside it. What a
+/// process that died over its first pages began is rolled back.
 pub(crate) fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
     let fail = StoreError::db("open", path);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let plain = Connection::open_with_flags(path, flags).map_err(&fail)?;
     plain.busy_timeout(BUSY).map_err(&fail)?;
     let can_not_open = Some(rusqlite::ErrorCode::CannotOpen);
-    let connection = match plain.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())) {
+    let must_roll_back = Some(rusqlite::ErrorCode::ReadOnly);
+    let connection = match look(&plain) {
+        Err(error) if error.sqlite_error_code() == must_roll_back => {
+            roll_back(path).map_err(&fail)?;
+            look(&plain).map_err(&fail)?;
+            plain
+        }
         Err(error) if error.sqlite_error_code() == can_not_open && !log_waits(path) => {
             let uri = format!("file:{}?immutable=1", uri_path(path));
             Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI).map_err(&fail)?
@@ -197,6 +204,19 @@ pub(crate) fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
         return Err(StoreError::NoStore { root });
     }
     Ok(connection)
+}
+
+/// Reads the file's first pages.
+fn look(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+}
+
+/// Has SQLite undo what a dead process left half done, as whoever may write does.
+fn roll_back(path: &Path) -> rusqlite::Result<()> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    look(&connection)
 }
 
 /// The schema's version, if it is one that is known.

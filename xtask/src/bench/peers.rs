@@ -243,7 +243,7 @@ impl Drop for Registry {
     }
 }
 
-fn wait_for(mut ready: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
+pub(super) fn wait_for(mut ready: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
     let deadline = Instant::now() + Duration::from_secs(30);
     while Instant::now() < deadline {
         if ready()? {

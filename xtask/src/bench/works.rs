@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::measure::{Line, peak_kib};
 use super::peers::{Registry, Tool};
-use super::{Bench, builds, containers};
+use super::{Bench, builds, containers, hubs};
 use crate::process::{output, run};
 
 type Work = fn(&Bench) -> anyhow::Result<Vec<Line>>;
@@ -47,6 +47,13 @@ pub(crate) const WORKS: &[(&str, Work)] = &[
     ("build-two-stages", builds::two_stages),
     ("build-copy", builds::copy),
     ("build-memory", builds::memory),
+    ("hub-manifests", hubs::manifests),
+    ("hub-pull", hubs::pull_small),
+    ("hub-pull-large", hubs::pull_large),
+    ("hub-push", |bench| hubs::push(bench, 1)),
+    ("hub-push-10", |bench| hubs::push(bench, 10)),
+    ("hub-push-50", |bench| hubs::push(bench, 50)),
+    ("hub-push-200", |bench| hubs::push(bench, 200)),
 ];
 
 /// How often a verb of milliseconds runs.

@@ -7,6 +7,7 @@ use std::thread;
 
 use shiplap_model::digest::Hasher;
 
+use super::out::TarOut;
 use super::pipe::{Chunk, Inlet, pipe};
 use super::{IngestError, LayerFacts, Sink, TAR_BUFFERS, index};
 use crate::tar::TreeBuilder;
@@ -44,7 +45,7 @@ pub fn ingest_made<E>(
         let mut writer = InletWriter {
             inlet,
             chunk: None,
-            out: tar_out,
+            out: TarOut::new(tar_out),
             end: None,
         };
         let made = make(&mut writer);
@@ -66,7 +67,7 @@ pub fn ingest_made<E>(
 struct InletWriter<'a> {
     inlet: Inlet,
     chunk: Option<Chunk>,
-    out: &'a File,
+    out: TarOut<'a>,
     end: Option<End>,
 }
 
@@ -80,8 +81,7 @@ enum End {
 
 impl InletWriter<'_> {
     fn send(&mut self, chunk: Chunk) -> io::Result<()> {
-        let mut out = self.out;
-        if let Err(error) = out.write_all(&chunk) {
+        if let Err(error) = self.out.write(&chunk) {
             self.end = Some(End::Unwritable(error));
             return Err(io::ErrorKind::BrokenPipe.into());
         }

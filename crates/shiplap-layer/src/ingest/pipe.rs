@@ -7,10 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+/// What a buffer's address is a multiple of: a page, as writing past the page cache wants it.
+pub(super) const ALIGNMENT_BYTES: usize = 4096;
+
 /// A buffer and how much of it is filled.
 #[derive(Debug)]
 pub(super) struct Chunk {
     buffer: Box<[u8]>,
+    /// Where in it the first aligned byte is.
+    start: usize,
+    size: usize,
     filled: usize,
 }
 
@@ -50,8 +56,11 @@ pub(super) fn pipe((size, count): (usize, usize)) -> (Inlet, Outlet) {
 
 impl Chunk {
     pub(super) fn new(size: usize) -> Self {
+        let buffer = vec![0; size + ALIGNMENT_BYTES].into_boxed_slice();
         Self {
-            buffer: vec![0; size].into_boxed_slice(),
+            start: buffer.as_ptr().align_offset(ALIGNMENT_BYTES),
+            buffer,
+            size,
             filled: 0,
         }
     }
@@ -62,14 +71,20 @@ impl Chunk {
 
     /// Takes as much of `bytes` as there is room for; says how much that was.
     pub(super) fn extend(&mut self, bytes: &[u8]) -> usize {
-        let count = bytes.len().min(self.buffer.len() - self.filled);
-        self.buffer[self.filled..self.filled + count].copy_from_slice(&bytes[..count]);
+        let room = self.room();
+        let count = bytes.len().min(room.len());
+        room[..count].copy_from_slice(&bytes[..count]);
         self.filled += count;
         count
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.filled == self.buffer.len()
+        self.filled == self.size
+    }
+
+    /// What is not filled yet.
+    fn room(&mut self) -> &mut [u8] {
+        &mut self.buffer[self.start + self.filled..self.start + self.size]
     }
 
     /// Fills the rest by `read` until it is full or `read` gives nothing more.
@@ -77,8 +92,8 @@ impl Chunk {
         &mut self,
         mut read: impl FnMut(&mut [u8]) -> io::Result<usize>,
     ) -> io::Result<()> {
-        while self.filled < self.buffer.len() {
-            match read(&mut self.buffer[self.filled..]) {
+        while !self.is_full() {
+            match read(self.room()) {
                 Ok(0) => break,
                 Ok(count) => self.filled += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -93,7 +108,7 @@ impl Deref for Chunk {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.buffer[..self.filled]
+        &self.buffer[self.start..self.start + self.filled]
     }
 }
 

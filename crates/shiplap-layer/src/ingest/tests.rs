@@ -297,3 +297,38 @@ fn a_layer_made_here_may_fail_on_both_sides() {
         );
     }
 }
+
+/// Whatever the pieces and the file system, the file holds the bytes and is as it was opened.
+fn check_out(file: &File, pieces: &[usize]) {
+    let mut written = Vec::new();
+    let mut out = TarOut::new(file);
+    let mut chunk = Chunk::new(TAR_BUFFERS.0);
+    for (number, &bytes) in pieces.iter().enumerate() {
+        chunk.clear();
+        let content = vec![number as u8; bytes];
+        assert_eq!(chunk.extend(&content), bytes);
+        out.write(&chunk).unwrap();
+        written.extend_from_slice(&content);
+    }
+    drop(out);
+    let flags = rustix::fs::fcntl_getfl(file).unwrap();
+    assert!(!flags.contains(rustix::fs::OFlags::DIRECT));
+    assert_eq!(file.metadata().unwrap().len(), written.len() as u64);
+    let mut read = vec![0; written.len()];
+    file.read_exact_at(&mut read, 0).unwrap();
+    assert!(read == written, "{} bytes came out otherwise", read.len());
+}
+
+#[test]
+fn long_tars_are_written_past_the_cache() {
+    let whole = TAR_BUFFERS.0;
+    let long = vec![whole; 36];
+    let odd_end = [vec![whole; 36], vec![1000]].concat();
+    let odd_middle = [vec![whole; 36], vec![4096 + 512], vec![whole; 3], vec![512]].concat();
+    let folders = [std::env::temp_dir(), "/dev/shm".into(), ".".into()];
+    for folder in folders.iter().filter(|folder| folder.is_dir()) {
+        for pieces in [&long, &odd_end, &odd_middle] {
+            check_out(&tempfile::tempfile_in(folder).unwrap(), pieces);
+        }
+    }
+}

@@ -25,6 +25,32 @@ fn readers_change_nothing() {
     assert!(matches!(reader.collect(), Err(StoreError::ReadOnly { .. })));
 }
 
+/// Whoever died over a database's first pages left a journal that only a writer may undo.
+#[test]
+fn a_reader_undoes_what_a_dead_maker_began() {
+    let (root, _directory) = Fixture::new().close();
+    let path = root.join("shiplap.db");
+    let aside = root.join("aside");
+    let maker = rusqlite::Connection::open(&aside).unwrap();
+    maker
+        .execute_batch(
+            "PRAGMA cache_size = 1; CREATE TABLE first (bytes); BEGIN;
+             INSERT INTO first VALUES (zeroblob(1000000)); INSERT INTO first SELECT bytes FROM first;",
+        )
+        .unwrap();
+    // As a kill leaves them: pages of an open transaction in the file, its journal beside it.
+    for side in ["-wal", "-shm"] {
+        std::fs::remove_file(root.join(format!("shiplap.db{side}"))).ok();
+    }
+    std::fs::copy(&aside, &path).unwrap();
+    std::fs::copy(root.join("aside-journal"), root.join("shiplap.db-journal")).unwrap();
+    assert!(matches!(
+        Store::open(&root, Access::Read),
+        Err(StoreError::NoStore { .. })
+    ));
+    assert!(!root.join("shiplap.db-journal").exists());
+}
+
 #[test]
 fn the_root_is_its_owners_alone() {
     let fixture = Fixture::new();
