@@ -80,6 +80,12 @@ impl Output {
         stdout.flush()
     }
 
+    /// Takes the whole terminal, until the result is dropped.
+    #[expect(clippy::unused_self, reason = "whoever writes has an output")]
+    pub(crate) fn full_screen(&self) -> io::Result<FullScreen> {
+        Ok(FullScreen(ratatui::try_init()?))
+    }
+
     /// Writes a line of data.
     pub(crate) fn line(&self, text: &str) -> io::Result<()> {
         self.data(&format!("{text}\n"))
@@ -142,6 +148,23 @@ impl Output {
             .take(INPUT_BYTES)
             .read_to_string(&mut text)?;
         Ok(text)
+    }
+}
+
+/// The whole terminal, for a view that keys go to.
+pub(crate) struct FullScreen(ratatui::DefaultTerminal);
+
+impl FullScreen {
+    /// What is drawn on.
+    pub(crate) fn terminal(&mut self) -> &mut ratatui::DefaultTerminal {
+        &mut self.0
+    }
+}
+
+impl Drop for FullScreen {
+    fn drop(&mut self) {
+        // A terminal that went away needs no mode.
+        let _gone = ratatui::try_restore();
     }
 }
 

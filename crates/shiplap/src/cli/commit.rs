@@ -129,6 +129,11 @@ pub(crate) struct Diff {
 }
 
 impl Diff {
+    /// That of the container of this name.
+    pub(crate) fn of(container: String) -> Self {
+        Self { container }
+    }
+
     pub(crate) fn run(self, face: &Face) -> Result<(), Failure> {
         let session = face.session(true)?;
         let container = container::find(&session.context, &self.container)?;

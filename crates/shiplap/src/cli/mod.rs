@@ -13,10 +13,12 @@ use crate::{
     settings::{Environment, Flags},
 };
 
+mod analyze;
 mod build;
 mod builder;
 mod check;
 mod commit;
+mod compare;
 mod container_flags;
 mod copy;
 mod cp;
@@ -119,6 +121,7 @@ enum Command {
     Rmi(rmi::Rmi),
     Inspect(inspect::Inspect),
     History(history::History),
+    Analyze(Box<analyze::Analyze>),
     Save(save::Save),
     Load(load::Load),
     Import(import::Import),
@@ -137,7 +140,7 @@ enum Command {
     Ps(ps::Ps),
     Commit(commit::Commit),
     Cp(cp::ContainerCp),
-    Diff(commit::Diff),
+    Diff(compare::Diff),
     Exec(exec::Exec),
     Logs(logs::Logs),
     Stats(stats::Stats),
@@ -174,6 +177,7 @@ enum Command {
 #[derive(Debug, Subcommand)]
 #[command(disable_help_subcommand = true)]
 enum ImageCommand {
+    Analyze(Box<analyze::Analyze>),
     Build(Box<build::Build>),
     Cat(files::Cat),
     Copy(copy::Copy),
@@ -279,6 +283,7 @@ impl Command {
             Self::Rmi(verb) => verb.run(face),
             Self::Inspect(verb) => verb.run(face),
             Self::History(verb) => verb.run(face),
+            Self::Analyze(verb) => verb.run(face),
             Self::Save(verb) => verb.run(face),
             Self::Load(verb) => verb.run(face),
             Self::Import(verb) => verb.run(face),
@@ -326,6 +331,7 @@ impl Command {
 impl ImageCommand {
     fn run(self, face: &Face) -> Result<(), Failure> {
         match self {
+            Self::Analyze(verb) => verb.run(face),
             Self::Build(verb) => verb.run(face),
             Self::Cat(verb) => verb.run(face),
             Self::Copy(verb) => verb.run(face),

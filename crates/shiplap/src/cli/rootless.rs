@@ -18,7 +18,6 @@ impl Command {
             | Self::Start(_)
             | Self::Commit(_)
             | Self::Cp(_)
-            | Self::Diff(_)
             | Self::Exec(_)
             | Self::Top(_)
             | Self::Stop(_)
@@ -31,6 +30,7 @@ impl Command {
             | Self::Export(_)
             | Self::Volume(_) => true,
             Self::Build(verb) => verb.builds(),
+            Self::Diff(verb) => verb.is_of_container(),
             Self::Builder(command) => {
                 matches!(command, BuilderCommand::Build(_) | BuilderCommand::Prune(_))
             }

@@ -10,6 +10,7 @@
     reason = "a test stops at the first surprise, may say what it skips, and holds its table"
 )]
 
+mod analyze;
 mod build;
 mod build_behaviour;
 mod build_cache;

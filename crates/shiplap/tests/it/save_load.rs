@@ -369,7 +369,7 @@ fn two_images_in_one_archive() {
 }
 
 /// Where archives of other projects' tests are, if they are: not everyone may pass them on.
-fn archives() -> Option<PathBuf> {
+pub(crate) fn archives() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/image-fixtures");
     let given = std::env::var_os("SHIPLAP_IMAGE_FIXTURES").map(PathBuf::from);
     [Some(beside), given]

@@ -10,7 +10,7 @@ fn check(path: &str, expected: Option<(WasteKind, &str)>) {
 fn what_paths_tell() {
     let lists = |tool| Some((WasteKind::PackageLists, tool));
     let cache = |tool| Some((WasteKind::LanguageCache, tool));
-    check("var/lib/apt/lists/deb.debian.org_InRelease", lists("apt"));
+    check("var/lib/apt/lists/debian_InRelease", lists("apt"));
     check("var/lib/apt/lists", None);
     check("var/cache/apt/pkgcache.bin", lists("apt"));
     check("var/lib/dpkg/status-old", lists("apt"));

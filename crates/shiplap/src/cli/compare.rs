@@ -1,0 +1,201 @@
+//! `diff`: of a container, or of two images.
+
+use clap::Args;
+use shiplap_model::Platform;
+use shiplap_ops::analyze::paths::Change;
+use shiplap_ops::compare::{self, Comparison, ConfigChange, FileChange, FileSide};
+
+use super::analyze::clean;
+use super::commit;
+use crate::{
+    face::{Face, Failure},
+    words,
+};
+
+/// Inspect changes to a container's filesystem, or what differs between two images
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// Print in JSON format (images; see docs/analyze.md)
+    #[arg(long, requires = "other")]
+    json: bool,
+    /// Files that are shown (images); 0 shows all
+    #[arg(
+        short = 'n',
+        long,
+        value_name = "int",
+        default_value_t = 50,
+        requires = "other"
+    )]
+    top: usize,
+    /// Compare the images for the given platform (formatted as os[/arch[/variant]], e.g. linux/amd64)
+    #[arg(long, value_name = "string", requires = "other")]
+    platform: Option<Platform>,
+    /// Container whose changes are wanted, or the first image
+    #[arg(value_name = "CONTAINER|IMAGE")]
+    first: String,
+    /// The second image
+    #[arg(value_name = "IMAGE")]
+    other: Option<String>,
+}
+
+impl Diff {
+    /// Whether it is about a container.
+    pub(crate) fn is_of_container(&self) -> bool {
+        self.other.is_none()
+    }
+
+    pub(crate) fn run(self, face: &Face) -> Result<(), Failure> {
+        let Some(other) = &self.other else {
+            return commit::Diff::of(self.first).run(face);
+        };
+        let session = face.session(self.json)?;
+        let images = [self.first.as_str(), other.as_str()];
+        let platform = self.platform.as_ref();
+        let comparison = compare::compare(&session.context, images, platform, &*session.teller)?;
+        if self.json {
+            return Ok(face
+                .output
+                .line(&serde_json::to_string_pretty(&comparison)?)?);
+        }
+        let top = Some(self.top).filter(|top| *top > 0).unwrap_or(usize::MAX);
+        Ok(face.output.data(&report(&comparison, top))?)
+    }
+}
+
+fn report(comparison: &Comparison, top: usize) -> String {
+    let (before, after) = (&comparison.before, &comparison.after);
+    let row = |name: &str, before: &str, after: &str, change: &str| {
+        let line = format!("{name:<10}  {before:>26}  {after:>26}  {change:>10}");
+        format!("{}\n", line.trim_end())
+    };
+    let mut text = row(
+        "",
+        &words::ellipsis(&clean(&before.image), 26),
+        &words::ellipsis(&clean(&after.image), 26),
+        "",
+    );
+    let sizes = [
+        ("Size", before.size_bytes, after.size_bytes),
+        ("As it runs", before.shown_bytes, after.shown_bytes),
+    ];
+    for (name, before, after) in sizes {
+        let change = growth(before, after);
+        text.push_str(&row(
+            name,
+            &words::size(before),
+            &words::size(after),
+            &change,
+        ));
+    }
+    let shared = format!("{} shared", comparison.shared_layers);
+    let counts = (before.layers.to_string(), after.layers.to_string());
+    text.push_str(&row("Layers", &counts.0, &counts.1, &shared));
+    let counts = (before.paths.to_string(), after.paths.to_string());
+    text.push_str(&row("Paths", &counts.0, &counts.1, ""));
+    text.push_str(&config(&comparison.config));
+    text.push_str(&files(&comparison.files, top));
+    text
+}
+
+/// `+1.2MB`, `-3kB` or nothing.
+fn growth(before: u64, after: u64) -> String {
+    match after.cmp(&before) {
+        std::cmp::Ordering::Less => format!("-{}", words::size(before - after)),
+        std::cmp::Ordering::Equal => "same".to_owned(),
+        std::cmp::Ordering::Greater => format!("+{}", words::size(after - before)),
+    }
+}
+
+fn config(changes: &[ConfigChange]) -> String {
+    if changes.is_empty() {
+        return "\nThe configs say the same.\n".to_owned();
+    }
+    let mut text = "\nCONFIG\n".to_owned();
+    let side = |side: &Option<String>| match side {
+        Some(value) => words::ellipsis(&clean(value), 70),
+        None => String::new(),
+    };
+    for change in changes {
+        let name = clean(&change.name);
+        text.push_str(&match (&change.before, &change.after) {
+            (None, _) => format!("+ {name}  {}\n", side(&change.after)),
+            (_, None) => format!("- {name}  {}\n", side(&change.before)),
+            _ => format!(
+                "~ {name}\n    - {}\n    + {}\n",
+                side(&change.before),
+                side(&change.after)
+            ),
+        });
+    }
+    text
+}
+
+fn files(changes: &[FileChange], top: usize) -> String {
+    if changes.is_empty() {
+        return "\nThe files are the same.\n".to_owned();
+    }
+    let count = |kind| {
+        changes
+            .iter()
+            .filter(|change| change.change == kind)
+            .count()
+    };
+    let mut text = format!(
+        "\nFILES  {} added, {} changed, {} removed\n",
+        count(Change::Added),
+        count(Change::Changed),
+        count(Change::Removed)
+    );
+    for change in changes.iter().take(top) {
+        text.push_str(&file(change));
+    }
+    if changes.len() > top {
+        text.push_str(&format!(
+            "{} more (--top 0 shows all)\n",
+            changes.len() - top
+        ));
+    }
+    text
+}
+
+fn file(change: &FileChange) -> String {
+    let mark = match change.change {
+        Change::Added => '+',
+        Change::Changed => '~',
+        Change::Removed => '-',
+    };
+    let size = |side: &Option<FileSide>| side.as_ref().map_or(0, |side| side.size_bytes);
+    let (before, after) = (size(&change.before), size(&change.after));
+    let size = match change.change {
+        Change::Added => words::size(after),
+        Change::Removed => words::size(before),
+        Change::Changed => growth(before, after),
+    };
+    let mut line = format!("{mark} {size:>9}  {}", clean(&change.path));
+    if let (Some(before), Some(after)) = (&change.before, &change.after) {
+        line.push_str(&details(before, after));
+    }
+    line.push('\n');
+    line
+}
+
+/// What besides the content differs.
+fn details(before: &FileSide, after: &FileSide) -> String {
+    let mut details = Vec::new();
+    if before.mode != after.mode {
+        details.push(format!("{} → {}", before.mode, after.mode));
+    }
+    let owner = |side: &FileSide| format!("{}:{}", side.uid, side.gid);
+    if owner(before) != owner(after) {
+        details.push(format!("{} → {}", owner(before), owner(after)));
+    }
+    if let (Some(before), Some(after)) = (&before.target, &after.target)
+        && before != after
+    {
+        details.push(format!("to {} → {}", clean(before), clean(after)));
+    }
+    match details.is_empty() {
+        true => String::new(),
+        false => format!("  ({})", details.join(", ")),
+    }
+}

@@ -1,0 +1,449 @@
+//! `analyze` and `diff` of images: what an image's bytes are, counted by hand or by dive; from a
+//! store, archives and a registry; for people, programs and pipelines.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::harness::Store;
+use crate::harness::image::{Image, noise, recipe};
+use crate::harness::registry::Registry;
+use crate::harness::tar::Entry;
+use crate::harness::terminal::Session;
+use crate::save_load::archives;
+
+/// A name that would clear a terminal, begin a line and a page's script.
+const EVIL: &str = "evil\u{1b}[2J\n<script>alert(1)";
+
+/// An image with one piece of each kind of waste, all sizes told.
+fn wasteful() -> Image {
+    let archive = noise(1, 50_000);
+    let script = noise(2, 3000);
+    let created =
+        |created_by: &str, empty: bool| json!({"created_by": created_by, "empty_layer": empty});
+    recipe(&[
+        &[
+            Entry::directory("etc"),
+            Entry::file("etc/os-release", b"ID=none\n"),
+            Entry::directory("tmp"),
+        ],
+        &[
+            Entry::file("var/lib/apt/lists/debian_InRelease", &[b'l'; 20_000]),
+            Entry::file("opt/archive.tar", &archive),
+            Entry::file("usr/bin/tool", &[b't'; 4000]),
+        ],
+        &[
+            Entry::whiteout("opt", "archive.tar"),
+            Entry::file("opt/twin", &[b't'; 4000]),
+            Entry::file(&format!("opt/{EVIL}"), b"x"),
+        ],
+        &[Entry::file("srv/run.sh", &script)],
+        &[Entry::file("srv/run.sh", &script).owner(7, 7).mode(0o755)],
+    ])
+    .extra(json!({"history": [
+        created("/bin/sh -c #(nop) ADD file:ab in / ", false),
+        created("RUN /bin/sh -c apt-get update && fetch # buildkit", false),
+        created("RUN /bin/sh -c unpack && rm /opt/archive.tar # buildkit", false),
+        created("ENV A=b", true),
+        created("COPY run.sh /srv/ # buildkit", false),
+        created("RUN /bin/sh -c chown -R 7:7 /srv && chmod 755 /srv/run.sh # buildkit", false),
+    ]}))
+    .make()
+}
+
+fn archive(store: &Store, name: &str, image: &Image) -> String {
+    let path = store.path(name);
+    fs::write(&path, image.docker_archive(&["wasteful:1"])).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn known_answers() {
+    let store = Store::new();
+    let path = archive(&store, "image.tar", &wasteful());
+    store.ok(&["load", "-i", &path]);
+    let found = store.json(&["analyze", "--json", "wasteful:1"]);
+    assert_eq!(found["schema"], "shiplap-analyze/1");
+    // 8 + 20,000 + 50,000 + 4,000 + 4,000 + 1 + 3,000 + 3,000.
+    assert_eq!(found["size_bytes"], 84_009);
+    assert_eq!(
+        found["size_bytes"].to_string(),
+        store.field("wasteful:1", "{{.Size}}")
+    );
+    // Twice are there only the script, and the archive with nothing in its place.
+    assert_eq!(found["score"]["wasted_bytes"], 56_000);
+    assert_eq!(found["score"]["user_size_bytes"], 84_001);
+    let efficiency = found["score"]["efficiency"].as_f64().unwrap();
+    assert!(
+        (efficiency - 31_009.0 / 84_009.0).abs() < 1e-12,
+        "{efficiency}"
+    );
+    assert_eq!(found["certain_waste_bytes"], 73_000);
+    assert_eq!(found["waste_bytes"], 77_000);
+    let proposals = found["proposals"].as_array().unwrap();
+    let told: Vec<_> = proposals
+        .iter()
+        .map(|one| (&one["kind"], &one["saves_bytes"], &one["layer"]))
+        .collect();
+    let told = serde_json::to_value(told).unwrap();
+    assert_eq!(
+        told,
+        json!([
+            ["deleted", 50_000, 1],
+            ["package-lists", 20_000, 1],
+            ["duplicate", 4000, 2],
+            ["rewritten", 3000, 3],
+        ])
+    );
+    let instead = |number: usize| proposals[number]["instead"].as_str().unwrap();
+    assert_eq!(
+        instead(0),
+        "RUN apt-get update && fetch && unpack && rm /opt/archive.tar"
+    );
+    assert!(
+        instead(1).contains("rm -rf /var/lib/apt/lists/*"),
+        "{}",
+        instead(1)
+    );
+    assert_eq!(instead(3), "COPY --chown=7:7 --chmod=755 run.sh /srv/");
+    assert_eq!(proposals[2]["paths"][0]["twin"], "/usr/bin/tool");
+    let layer = &found["layers"][2];
+    assert_eq!(layer["added"], json!({"paths": 2, "bytes": 4001}));
+    assert_eq!(layer["removed"], json!({"paths": 1, "bytes": 50_000}));
+    assert_eq!(found["steps"][4]["layer"], 3);
+    let with_files = store.json(&["analyze", "--json", "--files", "wasteful:1"]);
+    let files = with_files["files"].as_array().unwrap();
+    let is_gone = |file: &&Value| file["path"] == "/opt/archive.tar" && file["live"] == false;
+    assert_eq!(files.iter().filter(is_gone).count(), 2);
+}
+
+/// What dive's own test says of its image.
+#[test]
+fn as_dive_says() {
+    let Some(folder) = archives() else {
+        eprintln!("skipped: set SHIPLAP_IMAGE_FIXTURES to the folder of the archives");
+        return;
+    };
+    let path = folder.join("dive__test-docker-image.tar");
+    let store = Store::new();
+    let found = store.json(&["analyze", "--json", path.to_str().unwrap()]);
+    let score = &found["score"];
+    assert_eq!(score["size_bytes"], 1_220_598);
+    assert_eq!(score["user_size_bytes"], 66_237);
+    assert_eq!(score["wasted_bytes"], 32_025);
+    assert_eq!(score["efficiency"], 0.984_421_213_418_430_9);
+    assert_eq!(score["wasted_user_ratio"], 0.483_491_100_140_404_9);
+}
+
+#[test]
+fn lines_of_the_dockerfile() {
+    let store = Store::new();
+    let path = archive(&store, "image.tar", &wasteful());
+    let dockerfile = "FROM base\nRUN apt-get update && fetch\nRUN unpack && \\\n  rm /opt/archive.tar\n\
+                      ENV A=b\nCOPY run.sh /srv/\nRUN chown -R 7:7 /srv && chmod 755 /srv/run.sh\n";
+    fs::write(store.path("Dockerfile"), dockerfile).unwrap();
+    let found = store.json(&["analyze", "--json", "-f", "Dockerfile", &path]);
+    let proposals = found["proposals"].as_array().unwrap();
+    assert_eq!(
+        (&proposals[0]["line"], &proposals[0]["hidden_line"]),
+        (&json!(2), &json!(3))
+    );
+    assert_eq!(
+        (&proposals[3]["line"], &proposals[3]["hidden_line"]),
+        (&json!(6), &json!(7))
+    );
+    assert_eq!(found["layers"][0]["line"], Value::Null);
+}
+
+/// The same from wherever an image can be, and nothing of it stays in the store.
+#[test]
+fn from_anywhere() {
+    let store = Store::new();
+    let image = wasteful();
+    let docker = archive(&store, "docker.tar", &image);
+    let layout = store.path("layout");
+    fs::create_dir(&layout).unwrap();
+    image.write_layout(&layout, "1");
+    fs::write(store.path("oci.tar"), image.oci_archive("1")).unwrap();
+    let mut places = vec![
+        docker.clone(),
+        "docker.tar".to_owned(),
+        "./oci.tar".to_owned(),
+        format!("docker-archive:{docker}"),
+        "oci-archive:oci.tar:1".to_owned(),
+        "oci:layout:1".to_owned(),
+        layout.to_str().unwrap().to_owned(),
+    ];
+    let registry = Registry::start();
+    if let Some(registry) = &registry {
+        registry.fill("wasteful:1", &image);
+        places.push(registry.reference("wasteful:1"));
+    }
+    for place in places {
+        let found = store.json(&["analyze", "--json", &place]);
+        assert_eq!(found["waste_bytes"], 77_000, "{place}");
+        assert_eq!(found["id"], image.id(), "{place}");
+    }
+    assert_eq!(store.names(), [] as [&str; 0]);
+    assert_eq!(store.kept_files(), [] as [std::path::PathBuf; 0]);
+    let nowhere = store.refused(&["analyze", "127.0.0.1:1/nothing:1"]);
+    assert!(nowhere.contains("it is not here"), "{nowhere}");
+    let missing = store.refused(&["analyze", "./missing.tar"]);
+    assert!(missing.contains("missing.tar"), "{missing}");
+}
+
+#[test]
+fn for_pipes() {
+    let store = Store::new();
+    let path = archive(&store, "image.tar", &wasteful());
+    let report = store.ok(&["analyze", &path]);
+    for line in report.lines() {
+        assert!(line.chars().count() <= 80, "{line:?}");
+        assert!(!line.contains(char::is_control), "{line:?}");
+    }
+    for expected in [
+        "Efficiency  36.91 %",
+        "RUN unpack && rm /opt/archive.tar",
+        "1. 50kB  deleted in a later layer, 1 file",
+        "COPY --chown=7:7 --chmod=755 run.sh /srv/",
+    ] {
+        assert!(report.contains(expected), "no {expected:?} in {report}");
+    }
+    let one = store.ok(&["analyze", "--top", "1", &path]);
+    assert!(one.contains("3 more would save 27kB"), "{one}");
+}
+
+#[test]
+fn for_browsers() {
+    let store = Store::new();
+    let image = wasteful();
+    let path = archive(&store, "image.tar", &image);
+    assert_eq!(store.ok(&["analyze", "--html", "page.html", &path]), "");
+    let page = fs::read_to_string(store.path("page.html")).unwrap();
+    assert!(page.starts_with("<!doctype html>"));
+    assert!(page.trim_end().ends_with("</html>"));
+    assert!(!page.contains("<script"), "a name became markup");
+    assert!(!page.contains("http:") && !page.contains("https:") && !page.contains("url("));
+    let visible = "evil\\x1b[2J\\n&lt;script&gt;alert(1)";
+    assert!(page.contains(visible), "the name is not shown");
+    assert!(!page.contains('\u{1b}'));
+    assert!(page.contains("<svg ") && page.contains("/usr/bin/tool"));
+    store.refused(&["analyze", "--html", "/proc/nothing/page.html", &path]);
+}
+
+#[test]
+fn for_pipelines() {
+    let store = Store::new();
+    let path = archive(&store, "image.tar", &wasteful());
+    let check = |arguments: &[&str], code: i32, words: &str| {
+        let all = [&["analyze", "--ci"][..], arguments, &[path.as_str()]].concat();
+        let ran = store.run(&all);
+        assert_eq!(ran.code, Some(code), "{ran:?}");
+        assert!(ran.stdout.contains(words), "{words:?} is not in {ran:?}");
+    };
+    check(
+        &[],
+        1,
+        "FAIL  efficiency          36.91 %  at least 90.00 %",
+    );
+    check(&["--min-efficiency", "30%"], 0, "PASS  efficiency");
+    check(&["--min-efficiency", "0.37"], 1, "FAIL  efficiency");
+    check(&["--max-waste", "73kB"], 0, "PASS  waste");
+    check(&["--max-waste", "72.9kB"], 1, "FAIL  waste");
+    check(&["--max-waste", "50%"], 1, "FAIL  waste");
+    check(
+        &["--lowestEfficiency", "0.3", "--highestWastedBytes", "56kB"],
+        0,
+        "PASS  wasted bytes",
+    );
+    check(
+        &["--highestUserWastedPercent", "0.5"],
+        1,
+        "FAIL  wasted user part",
+    );
+    fs::write(store.path(".dive-ci"), "rules:\n  lowestEfficiency: 0.3\n").unwrap();
+    check(&[], 0, "PASS  efficiency");
+    fs::write(store.path("strict"), "rules:\n  highestWastedBytes: 1KB\n").unwrap();
+    check(&["--ci-config", "strict"], 1, "FAIL  wasted bytes");
+    let found = store.run(&["analyze", "--ci", "--json", "--max-waste", "1", &path]);
+    assert_eq!(found.code, Some(1));
+    let found: Value = serde_json::from_str(&found.stdout).unwrap();
+    assert_eq!(found["verdicts"][0]["passed"], false);
+    fs::write(store.path("wrong"), "rules:\n  best: 1\n").unwrap();
+    for arguments in [
+        &["analyze", "--ci", "./missing.tar"][..],
+        &["analyze", "--ci", "--ci-config", "wrong", &path],
+    ] {
+        let ran = store.run(arguments);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(!ran.stderr.is_empty());
+    }
+}
+
+/// A person before the view.
+struct Watcher {
+    session: Session,
+    rows: u16,
+}
+
+impl Watcher {
+    /// Presses keys. Only what changes is drawn, but in a terminal of another size all of it.
+    fn presses(&mut self, keys: &str) {
+        self.rows = if self.rows == 30 { 31 } else { 30 };
+        self.session.resize(self.rows, 100);
+        self.session.types(keys);
+    }
+
+    fn sees(&mut self, text: &str) {
+        self.session.shows(text);
+    }
+}
+
+#[test]
+fn on_a_terminal() {
+    let store = Store::new();
+    let path = archive(&store, "image.tar", &wasteful());
+    let session = Session::new(&store, &["analyze", &path], 30, 100);
+    let mut watcher = Watcher { session, rows: 30 };
+    watcher.sees("COPY run.sh");
+    watcher.sees("Layer 4");
+    watcher.sees("36.91 %");
+    watcher.presses("k");
+    watcher.sees("Layer 3");
+    // The tree is open where the layer did something; the name is shown, and not obeyed.
+    watcher.presses("k");
+    watcher.sees("evil\\x1b[2J\\n");
+    watcher.session.types("\t/twi");
+    watcher.presses("n");
+    watcher.sees("filter: twin");
+    watcher.presses("\r");
+    watcher.sees("with \"twin\"");
+    watcher.presses("\x1b");
+    watcher.sees("archive.tar");
+    watcher.presses("?");
+    watcher.sees("show or hide what is added");
+    watcher.presses("x");
+    watcher.sees("Files");
+    watcher.presses("p");
+    watcher.sees("package lists and packages (apt)");
+    watcher.presses("j");
+    watcher.sees("keep what apt leaves");
+    watcher.presses("q");
+    watcher.session.ends_with(0);
+}
+
+/// Whatever an archive holds, the answer is bounded, or an error in words.
+#[test]
+fn bad_archives() {
+    let store = Store::new();
+    let whole = wasteful().docker_archive(&["wasteful:1"]);
+    let refused = |name: &str, bytes: &[u8]| {
+        let path = store.path(name);
+        fs::write(&path, bytes).unwrap();
+        let words = store.refused(&["analyze", path.to_str().unwrap()]);
+        assert!(words.contains("failed to"), "{words}");
+    };
+    refused("empty.tar", b"");
+    refused("noise.tar", &noise(3, 10_000));
+    refused("half.tar", &whole[..whole.len() / 2]);
+    let mut changed = whole.clone();
+    let at = changed.windows(8).position(|at| at == b"tttttttt").unwrap();
+    changed[at] = b'u';
+    refused("changed.tar", &changed);
+    fs::create_dir(store.path("directory")).unwrap();
+    store.refused(&["analyze", "./directory"]);
+    assert_eq!(store.kept_files(), [] as [std::path::PathBuf; 0]);
+}
+
+#[test]
+fn many_layers() {
+    let store = Store::new();
+    let contents: Vec<String> = (0..500).map(|layer| format!("{layer:04}")).collect();
+    let layers: Vec<[Entry; 2]> = contents
+        .iter()
+        .map(|content| {
+            [
+                Entry::file("same", content.as_bytes()),
+                Entry::file(&format!("own/{content}"), content.as_bytes()),
+            ]
+        })
+        .collect();
+    let layers: Vec<&[Entry]> = layers.iter().map(|layer| &layer[..]).collect();
+    let image = recipe(&layers).make();
+    let path = archive(&store, "many.tar", &image);
+    let check = |place: &str| {
+        let found = store.json(&["analyze", "--json", place]);
+        assert_eq!(found["layers"].as_array().unwrap().len(), 500);
+        // Of the file in all layers one copy is needed.
+        assert_eq!(found["certain_waste_bytes"], 499 * 4);
+        assert_eq!(found["score"]["wasted_bytes"], 500 * 4);
+    };
+    check(&path);
+    store.ok(&["load", "-q", "-i", &path]);
+    check("wasteful:1");
+}
+
+#[test]
+fn two_images() {
+    let store = Store::new();
+    let base: &[Entry] = &[
+        Entry::file("etc/same", b"same"),
+        Entry::file("etc/more", b"1"),
+        Entry::file("etc/mode", b"same").mode(0o600),
+        Entry::symlink("etc/link", "same"),
+        Entry::file("old", b"333"),
+    ];
+    let one = recipe(&[base]).make();
+    let other = recipe(&[
+        base,
+        &[
+            Entry::file("etc/same", b"same").mtime(5),
+            Entry::file("etc/more", b"22"),
+            Entry::file("etc/mode", b"same").mode(0o644),
+            Entry::symlink("etc/link", "more"),
+            Entry::whiteout("", "old"),
+            Entry::file("new", b"4444"),
+        ],
+    ])
+    .config(json!({"Env": ["PATH=/bin", "A=b"], "Cmd": ["sh"]}))
+    .make();
+    for (name, image) in [("one", &one), ("other", &other)] {
+        let path = store.path(name);
+        fs::write(&path, image.docker_archive(&[&format!("{name}:1")])).unwrap();
+        store.ok(&["load", "-q", "-i", path.to_str().unwrap()]);
+    }
+    let found = store.json(&["diff", "--json", "one:1", "other:1"]);
+    assert_eq!(found["shared_layers"], 1);
+    let files = found["files"].as_array().unwrap();
+    let told: Vec<_> = files
+        .iter()
+        .map(|file| (&file["change"], &file["path"]))
+        .collect();
+    assert_eq!(
+        serde_json::to_value(told).unwrap(),
+        json!([
+            ["changed", "/etc/link"],
+            ["changed", "/etc/mode"],
+            ["changed", "/etc/more"],
+            ["added", "/new"],
+            ["removed", "/old"],
+        ])
+    );
+    let config = json!([
+        {"name": "Env.A", "before": null, "after": "b"},
+        {"name": "Env.PATH", "before": "/usr/bin:/bin", "after": "/bin"},
+    ]);
+    assert_eq!(found["config"], config);
+    let report = store.ok(&["diff", "one:1", "other:1"]);
+    for expected in [
+        "FILES  1 added, 3 changed, 1 removed",
+        "~ Env.PATH",
+        "/etc/mode  (-rw------- → -rw-r--r--)",
+        "/etc/link  (to same → more)",
+    ] {
+        assert!(report.contains(expected), "no {expected:?} in {report}");
+    }
+    let same = store.ok(&["diff", "one:1", "one:1"]);
+    assert!(same.contains("The files are the same."), "{same}");
+    store.refused(&["diff", "one:1", "127.0.0.1:1/nothing"]);
+}
