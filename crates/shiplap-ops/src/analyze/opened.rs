@@ -32,8 +32,9 @@ pub struct OpenedImage {
     pub config: ImageConfig,
     /// Its layers, base first.
     pub layers: Vec<OpenedLayer>,
-    /// Keeps layers of the store from being collected meanwhile.
-    lease: Lease,
+    store: Store,
+    /// Keeps layers that came beside it from being collected meanwhile.
+    _lease: Option<Lease>,
 }
 
 /// A layer, open.
@@ -98,7 +99,7 @@ impl OpenedImage {
         let diff_id = &layer.record.diff_id;
         let file = match &layer.index {
             Some(file) => file.try_clone().map_err(OpenError::Temporary)?,
-            None => self.lease.store().open_index(diff_id)?,
+            None => self.store.open_index(diff_id)?,
         };
         LayerIndex::open(file).map_err(|source| OpenError::Index {
             diff_id: diff_id.clone(),
@@ -128,30 +129,26 @@ pub fn open(
     platform: Option<&Platform>,
     progress: &dyn Progress,
 ) -> Result<OpenedImage, OpenError> {
-    let lease = context.store()?.lease()?;
-    let scratch = lease.directory()?;
-    if let Some(place) = written_place(name, scratch.path())? {
-        return bring(context, name, &place, platform, lease, progress);
+    let store = context.store()?;
+    if let Some(place) = written_place(store, name)? {
+        return bring(context, name, &place, platform, progress);
     }
-    match read_image(lease.store(), name, platform) {
+    match read_image(store, name, platform) {
         Ok((image, config)) => {
-            let mut layers = Vec::new();
-            for record in lease.store().image_layers(&image.id)? {
-                // Held, so that nobody takes it away while it is read.
-                lease.hold_layer(&record.diff_id)?;
-                layers.push(OpenedLayer::of_store(lease.store(), record)?);
-            }
+            let records = store.image_layers(&image.id)?.into_iter();
+            let layers = records.map(|record| OpenedLayer::of_store(store, record));
             Ok(OpenedImage {
                 name: name.to_owned(),
                 id: image.id,
                 config,
-                layers,
-                lease,
+                layers: layers.collect::<Result<_, _>>()?,
+                store: store.clone(),
+                _lease: None,
             })
         }
         Err(InspectError::Resolve(ResolveError::NotFound { .. })) => {
             let place: Place = name.parse()?;
-            let brought = bring(context, name, &place, platform, lease, progress);
+            let brought = bring(context, name, &place, platform, progress);
             brought.map_err(|error| match error {
                 OpenError::Acquire(source) => OpenError::Nowhere {
                     name: name.to_owned(),
@@ -165,7 +162,7 @@ pub fn open(
 }
 
 /// The place outside the store that a name says it is, if it does.
-fn written_place(name: &str, scratch: &Path) -> Result<Option<Place>, OpenError> {
+fn written_place(store: &Store, name: &str) -> Result<Option<Place>, OpenError> {
     let kinds = ["docker://", "docker-archive:", "oci-archive:", "oci:"];
     if kinds.iter().any(|kind| name.starts_with(kind)) {
         return Ok(Some(name.parse()?));
@@ -184,7 +181,9 @@ fn written_place(name: &str, scratch: &Path) -> Result<Option<Place>, OpenError>
         return Ok(Some(Place::OciDirectory(path, None)));
     }
     // Only of what holds its list whole can be told what it is.
-    let archive = Archive::open(&path, scratch)?;
+    let lease = store.lease()?;
+    let scratch = lease.directory()?;
+    let archive = Archive::open(&path, scratch.path())?;
     Ok(Some(match DockerArchive::is_one(&archive) {
         true => Place::DockerArchive(path, None),
         false => Place::OciArchive(path, None),
@@ -196,16 +195,17 @@ fn bring(
     name: &str,
     place: &Place,
     platform: Option<&Platform>,
-    lease: Lease,
     progress: &dyn Progress,
 ) -> Result<OpenedImage, OpenError> {
+    let store = context.store()?;
+    let lease = store.lease()?;
     let scratch = lease.directory()?;
     let settings = context.settings();
     let platform = platform.unwrap_or(&settings.platform);
     let failed = |error: TransportError| OpenError::from(error);
     let (id, config, layers) = with_source(context, place, scratch.path(), &failed, |source| {
         let chosen = acquire::choose(source, source.root()?, platform)?;
-        let (_, config) = acquire::read_config(lease.store(), source, &chosen)?;
+        let (_, config) = acquire::read_config(store, source, &chosen)?;
         let layers: Vec<_> = (chosen.manifest.layers.iter())
             .zip(&config.rootfs.diff_ids)
             .collect();
@@ -220,7 +220,8 @@ fn bring(
         id,
         config,
         layers,
-        lease,
+        store: store.clone(),
+        _lease: Some(lease),
     })
 }
 

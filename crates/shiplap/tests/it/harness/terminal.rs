@@ -17,6 +17,7 @@ pub(crate) struct Session {
     keyboard: File,
     screen: Receiver<Vec<u8>>,
     seen: String,
+    picture: Picture,
     pub(crate) child: Child,
 }
 
@@ -56,6 +57,7 @@ impl Session {
             keyboard,
             screen: shown,
             seen: String::new(),
+            picture: Picture::new(rows, columns),
             child,
         }
     }
@@ -77,6 +79,19 @@ impl Session {
             match self.screen.recv_timeout(left) {
                 Ok(bytes) => self.seen.push_str(&String::from_utf8_lossy(&bytes)),
                 Err(_) => panic!("never shows {text:?}: {:?}", self.seen),
+            }
+        }
+    }
+
+    /// Waits until the screen, as a person sees it, has this in a line.
+    #[track_caller]
+    pub(crate) fn draws(&mut self, text: &str) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !self.picture.has(text) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.screen.recv_timeout(left) {
+                Ok(bytes) => self.picture.take(&bytes),
+                Err(_) => panic!("never draws {text:?}:\n{}", self.picture.text()),
             }
         }
     }
@@ -103,6 +118,89 @@ impl Session {
             "{:?}",
             self.seen
         );
+    }
+}
+
+/// What is on a screen that a program draws on: characters, moves of the cursor, clearing.
+struct Picture {
+    cells: Vec<Vec<char>>,
+    row: usize,
+    column: usize,
+    /// Bytes that are not understood yet.
+    rest: Vec<u8>,
+}
+
+impl Picture {
+    fn new(rows: u16, columns: u16) -> Self {
+        Self {
+            cells: vec![vec![' '; columns.into()]; rows.into()],
+            row: 0,
+            column: 0,
+            rest: Vec::new(),
+        }
+    }
+
+    fn text(&self) -> String {
+        let lines = self.cells.iter().map(|line| line.iter().collect());
+        lines.collect::<Vec<String>>().join("\n")
+    }
+
+    fn has(&self, text: &str) -> bool {
+        self.text().contains(text)
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        self.rest.extend(bytes);
+        // A character or an order may come in two pieces.
+        let whole = match std::str::from_utf8(&self.rest) {
+            Ok(text) => text.len(),
+            Err(error) => error.valid_up_to(),
+        };
+        let text = String::from_utf8(self.rest[..whole].to_vec()).unwrap();
+        let mut left = text.as_str();
+        while let Some(c) = left.chars().next() {
+            let after = &left[c.len_utf8()..];
+            left = if let Some(order) = left.strip_prefix("\x1b[") {
+                let Some(end) = order.find(|c: char| c.is_ascii_alphabetic()) else {
+                    break;
+                };
+                self.obey(&order[..end], &order[end..=end]);
+                &order[end + 1..]
+            } else if c == '\x1b' && after.is_empty() {
+                break;
+            } else {
+                self.put(c);
+                after
+            };
+        }
+        let done = text.len() - left.len();
+        self.rest.drain(..done);
+    }
+
+    fn put(&mut self, c: char) {
+        match c {
+            '\r' => self.column = 0,
+            '\n' => self.row += 1,
+            c => {
+                let line = self.cells.get_mut(self.row);
+                if let Some(cell) = line.and_then(|line| line.get_mut(self.column)) {
+                    *cell = c;
+                }
+                self.column += 1;
+            }
+        }
+    }
+
+    fn obey(&mut self, numbers: &str, order: &str) {
+        let mut numbers = numbers.split(';').map(|number| number.parse().unwrap_or(1));
+        let mut number = || numbers.next().unwrap_or(1_usize);
+        match order {
+            "H" => (self.row, self.column) = (number() - 1, number() - 1),
+            "G" => self.column = number() - 1,
+            "C" => self.column += number(),
+            "J" => self.cells.iter_mut().for_each(|line| line.fill(' ')),
+            _ => {}
+        }
     }
 }
 

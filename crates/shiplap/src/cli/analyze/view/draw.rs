@@ -42,8 +42,9 @@ impl View<'_> {
     pub(super) fn draw(&mut self, frame: &mut Frame<'_>) {
         let [body, foot] =
             Layout::vertical([Constraint::Min(3), Constraint::Length(1)]).areas(frame.area());
-        let [left, right] =
-            Layout::horizontal([Constraint::Percentage(42), Constraint::Min(20)]).areas(body);
+        let [left, right] = Layout::horizontal([Constraint::Percentage(42), Constraint::Min(20)])
+            .spacing(1)
+            .areas(body);
         let [layers, layer, image] = Layout::vertical([
             Constraint::Min(4),
             Constraint::Length(8),
