@@ -9,6 +9,7 @@ use std::io::{self, Read, Write};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use sha2::digest::common::hazmat::{SerializableState, SerializedState};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 /// Why a string is not a digest, or content is not what its digest says.
@@ -356,6 +357,30 @@ impl Hasher {
             State::Sha384(hash) => format!("sha384:{}", hex(&hash.finalize())),
             State::Sha512(hash) => format!("sha512:{}", hex(&hash.finalize())),
         })
+    }
+
+    /// The state, to go on from elsewhere: [`Self::resume`] reads it. It lets whoever has it go on with
+    /// the hash, and holds up to a block of the bytes themselves.
+    #[must_use]
+    pub fn save(&self) -> Vec<u8> {
+        match &self.0 {
+            State::Sha256(hash) => hash.serialize().to_vec(),
+            State::Sha384(hash) => hash.serialize().to_vec(),
+            State::Sha512(hash) => hash.serialize().to_vec(),
+        }
+    }
+
+    /// Goes on from a state of the same algorithm; none if it is not one.
+    #[must_use]
+    pub fn resume(algorithm: Algorithm, state: &[u8]) -> Option<Self> {
+        fn of<H: SerializableState>(state: &[u8]) -> Option<H> {
+            H::deserialize(&SerializedState::<H>::try_from(state).ok()?).ok()
+        }
+        Some(Self(match algorithm {
+            Algorithm::Sha256 => State::Sha256(of(state)?),
+            Algorithm::Sha384 => State::Sha384(of(state)?),
+            Algorithm::Sha512 => State::Sha512(of(state)?),
+        }))
     }
 
     /// Ends the hash and compares.

@@ -77,6 +77,26 @@ fn a_verifying_reader_yields_only_the_right_bytes() {
     ));
 }
 
+#[test]
+fn a_hash_goes_on_from_its_state() {
+    let content: Vec<u8> = (0..1000_u32).map(|n| (n * n) as u8).collect();
+    for algorithm in [Algorithm::Sha256, Algorithm::Sha384, Algorithm::Sha512] {
+        let mut whole = Hasher::new(algorithm);
+        whole.update(&content);
+        let wanted = whole.finish();
+        for cut in [0, 1, 63, 64, 65, 127, 128, 999, 1000] {
+            let mut first = Hasher::new(algorithm);
+            first.update(&content[..cut]);
+            let mut second = Hasher::resume(algorithm, &first.save()).unwrap();
+            second.update(&content[cut..]);
+            assert_eq!(second.finish(), wanted, "{algorithm:?} cut at {cut}");
+        }
+        for state in [&b""[..], &[0; 7], &[255; 1000]] {
+            assert!(Hasher::resume(algorithm, state).is_none(), "{state:?}");
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn reads_back_what_it_takes(text in ".{0,100}|[a-z0-9+._-]{1,10}:[a-zA-Z0-9=_-]{1,80}") {
