@@ -3,11 +3,9 @@
 //! Works on the database beside a hub that runs. Whoever may read the folder may do all of it, so
 //! nobody is asked for a password.
 
-use std::path::Path;
-
 use crate::authorization::{Level, Role};
 use crate::database::{Database, DatabaseError, Tx};
-use crate::hub::{HubError, open_database};
+use crate::hub::{HubError, Place};
 use crate::password::{self, PasswordError};
 use crate::random;
 use crate::records::namespaces::{self, Kind, NameError};
@@ -109,19 +107,19 @@ fn repository_name(name: &str) -> Result<Name, AdminError> {
 }
 
 impl Admin {
-    /// Opens the hub in a folder, making it if there is none.
+    /// Opens the hub of a place, making it if there is none.
     ///
     /// # Errors
     /// [`AdminError`], as all below.
-    pub fn open(data: &Path) -> Result<Self, AdminError> {
+    pub fn open(place: &Place) -> Result<Self, AdminError> {
         Ok(Self {
-            database: open_database(data)?,
+            database: place.open_database()?,
         })
     }
 
     fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&dyn Tx) -> Result<T, AdminError> + Send + 'static,
+        work: impl FnOnce(&dyn Tx) -> Result<T, AdminError> + Clone + Send + 'static,
     ) -> Result<T, AdminError> {
         self.database.write_now(work)
     }

@@ -115,10 +115,20 @@ impl Call {
     pub(crate) async fn bytes(&mut self, limit: u64) -> Result<Vec<u8>, Refusal> {
         let body = self.take_body();
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
-        match Limited::new(body, most).collect().await {
-            Ok(collected) => Ok(collected.to_bytes().into()),
-            Err(error) if error.is::<LengthLimitError>() => Err(Refusal::Long { limit }),
-            Err(_) => Err(Refusal::Broken),
+        let mut body = Limited::new(body, most);
+        let mut bytes = Vec::new();
+        loop {
+            let frame = tokio::time::timeout(self.hub.patience.idle, body.frame()).await;
+            match frame {
+                Ok(None) => return Ok(bytes),
+                Ok(Some(Ok(frame))) => {
+                    bytes.extend_from_slice(&frame.into_data().unwrap_or_default());
+                }
+                Ok(Some(Err(error))) if error.is::<LengthLimitError>() => {
+                    return Err(Refusal::Long { limit });
+                }
+                Ok(Some(Err(_))) | Err(_) => return Err(Refusal::Broken),
+            }
         }
     }
 

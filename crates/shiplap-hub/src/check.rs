@@ -6,17 +6,16 @@
 //! changes a tag or manifest.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::time::Duration;
 
 use http_body_util::BodyExt as _;
 use shiplap_model::Digest;
 
-use crate::database::{Database, DatabaseError};
-use crate::hub::{HubError, open_database};
+use crate::database::{Database, DatabaseError, Durability};
+use crate::hub::{HubError, Place};
 use crate::records::now_us;
 use crate::records::reviews;
-use crate::storage::{Local, Object, Storage, StorageError};
+use crate::storage::{Object, Storage, StorageError};
 use crate::values;
 
 /// Younger objects may have a record coming.
@@ -97,18 +96,18 @@ pub struct Report {
     pub findings: Vec<Finding>,
 }
 
-/// Checks the hub in a folder; `repair` sets right what can be.
+/// Checks the hub of a place; `repair` sets right what can be.
 ///
 /// # Errors
 /// [`HubError`], if it can't be looked at.
-pub fn check(data: &Path, repair: bool) -> Result<Report, HubError> {
-    let database = open_database(data)?;
-    let storage = Local::beside(data);
+pub fn check(place: &Place, repair: bool) -> Result<Report, HubError> {
+    let database = place.open_database()?;
+    let storage = place.storage_beside(&database)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|source| HubError::Threads { source })?;
-    runtime.block_on(look(&database, &storage, repair))
+    runtime.block_on(look(&database, storage.as_ref(), repair))
 }
 
 struct Recorded {
@@ -122,16 +121,16 @@ async fn look(
     repair: bool,
 ) -> Result<Report, HubError> {
     let mut report = Report::default();
-    let words = database.integrity()?;
+    let words = database.integrity().await?;
     report
         .findings
         .extend(words.into_iter().map(Finding::Database));
     // Objects first: a record that comes meanwhile has an object that was not listed yet.
-    let mut recorded = recorded(database)?;
+    let mut recorded = recorded(database).await?;
     let (listed, strange) = storage.list().await?;
     for listed in listed {
         let Some(record) = recorded.remove(listed.object.as_str()) else {
-            if listed.age > YOUNG && !is_recorded(database, &listed.object)? {
+            if listed.age > YOUNG && !is_recorded(database, &listed.object).await? {
                 orphan(database, storage, &listed.object, repair).await?;
                 report.findings.push(Finding::Orphan {
                     object: listed.object.to_string(),
@@ -145,9 +144,9 @@ async fn look(
         let is_whole = listed.size_bytes == record.size_bytes
             && is_right(storage, &listed.object, &record).await?;
         if !is_whole {
-            let repositories = holders(database, &record.digest)?;
+            let repositories = holders(database, &record.digest).await?;
             if repair {
-                forget(database, &record.digest, &listed.object)?;
+                forget(database, &record.digest, &listed.object).await?;
                 orphan(database, storage, &listed.object, repair).await?;
             }
             report.findings.push(Finding::Corrupt {
@@ -161,12 +160,12 @@ async fn look(
             continue;
         };
         // It may have been collected since.
-        if !is_recorded(database, &object)? {
+        if !is_recorded(database, &object).await? {
             continue;
         }
-        let repositories = holders(database, &record.digest)?;
+        let repositories = holders(database, &record.digest).await?;
         if repair {
-            forget(database, &record.digest, &object)?;
+            forget(database, &record.digest, &object).await?;
         }
         report.findings.push(Finding::Missing {
             digest: record.digest,
@@ -176,12 +175,12 @@ async fn look(
     report
         .findings
         .extend(strange.into_iter().map(|file| Finding::Strange { file }));
-    report.findings.extend(usage(database, repair)?);
+    report.findings.extend(usage(database, repair).await?);
     Ok(report)
 }
 
-fn recorded(database: &Database) -> Result<HashMap<String, Recorded>, DatabaseError> {
-    database.read_now(|tx| {
+async fn recorded(database: &Database) -> Result<HashMap<String, Recorded>, DatabaseError> {
+    let read = database.read(|tx| {
         let rows = tx.rows("SELECT object, digest, size_bytes FROM blobs", &[])?;
         let record = |row: &crate::database::Row| {
             let record = Recorded {
@@ -191,18 +190,23 @@ fn recorded(database: &Database) -> Result<HashMap<String, Recorded>, DatabaseEr
             Ok((row.text(0)?, record))
         };
         rows.iter().map(record).collect()
-    })
+    });
+    read.await
 }
 
-fn is_recorded(database: &Database, object: &Object) -> Result<bool, DatabaseError> {
-    database.read_now(|tx| {
+async fn is_recorded(database: &Database, object: &Object) -> Result<bool, DatabaseError> {
+    let object = object.clone();
+    let read = database.read(move |tx| {
         let sql = "SELECT count(*) FROM blobs WHERE object = ?1";
         Ok(tx.number(sql, values![object.as_str()])? > 0)
-    })
+    });
+    read.await
 }
 
-fn holders(database: &Database, digest: &Digest) -> Result<Vec<String>, DatabaseError> {
-    database.read_now(|tx| crate::records::blobs::holders(tx, digest, 100))
+async fn holders(database: &Database, digest: &Digest) -> Result<Vec<String>, DatabaseError> {
+    let digest = digest.clone();
+    let read = database.read(move |tx| crate::records::blobs::holders(tx, &digest, 100));
+    read.await
 }
 
 async fn is_right(
@@ -233,15 +237,20 @@ async fn orphan(
     if repair {
         storage.remove(object).await?;
         let object = object.clone();
-        database.write_now(move |tx| reviews::removed(tx, &object))?;
+        let write = database.write(Durability::Durable, move |tx| reviews::removed(tx, &object));
+        write.await?;
     }
     Ok(())
 }
 
 /// Takes away the records of a blob whose bytes are lost.
-fn forget(database: &Database, digest: &Digest, object: &Object) -> Result<(), DatabaseError> {
+async fn forget(
+    database: &Database,
+    digest: &Digest,
+    object: &Object,
+) -> Result<(), DatabaseError> {
     let (digest, object) = (digest.clone(), object.clone());
-    database.write_now(move |tx| {
+    let write = database.write(Durability::Durable, move |tx| {
         let sql = "SELECT count(*) FROM blobs WHERE digest = ?1 AND object = ?2";
         // Somebody may have pushed it anew.
         if tx.number(sql, values![&digest, object.as_str()])? == 0 {
@@ -255,13 +264,15 @@ fn forget(database: &Database, digest: &Digest, object: &Object) -> Result<(), D
             tx.execute(sql, values![&digest])?;
         }
         Ok(())
-    })
+    });
+    write.await
 }
 
-fn usage(database: &Database, repair: bool) -> Result<Vec<Finding>, DatabaseError> {
-    const SUM: &str = "(SELECT coalesce(sum(b.size_bytes), 0) FROM repository_blobs l
+async fn usage(database: &Database, repair: bool) -> Result<Vec<Finding>, DatabaseError> {
+    const SUM: &str = "(SELECT CAST(coalesce(sum(b.size_bytes), 0) AS BIGINT)
+      FROM repository_blobs l
       JOIN blobs b ON b.digest = l.digest WHERE l.repository = repositories.id)";
-    database.write_now(move |tx| {
+    let write = database.write(Durability::Durable, move |tx| {
         let sql = format!("SELECT name FROM repositories WHERE used_bytes <> {SUM}");
         let rows = tx.rows(&sql, &[])?;
         if repair && !rows.is_empty() {
@@ -277,5 +288,6 @@ fn usage(database: &Database, repair: bool) -> Result<Vec<Finding>, DatabaseErro
             })
         };
         rows.iter().map(finding).collect()
-    })
+    });
+    write.await
 }

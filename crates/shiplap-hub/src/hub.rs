@@ -1,10 +1,10 @@
 //! The hub: what it was started with, and what all requests share.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::database::{Database, DatabaseError};
+use crate::database::{Address, Database, DatabaseError};
 use crate::issuer::Issuer;
 use crate::metrics::Metrics;
 use crate::mirror::Mirrors;
@@ -12,18 +12,34 @@ use crate::password::{Checker, PasswordError};
 use crate::pulls::Pulls;
 use crate::records::namespaces::{self, Kind};
 use crate::records::repositories::{self, Name};
-use crate::storage::{Local, Storage, StorageError};
+use crate::server::Patience;
+use crate::storage::{
+    Bucket, BucketError, FolderLock, Local, Object, S3, Storage, StorageError, UploadId,
+};
 use crate::upload::Uploads;
 use crate::upstream::Origin;
 
 /// Takes a line of the access log.
 pub type LineTaker = Arc<dyn Fn(&str) + Send + Sync>;
 
+/// Where all lies that a hub keeps.
+#[derive(Debug, Clone, Default)]
+pub struct Place {
+    /// The folder of what lies nowhere else.
+    pub data: PathBuf,
+    /// The PostgreSQL database, if it isn't SQLite's in the folder.
+    pub database: Option<Address>,
+    /// The bucket of blobs, if they aren't in the folder.
+    pub storage: Option<Bucket>,
+}
+
 /// What a hub is started with.
 #[derive(Clone)]
 pub struct Options {
-    /// The folder of database and blobs.
-    pub data: PathBuf,
+    /// Where all lies.
+    pub place: Place,
+    /// Whether clients are sent to the bucket for blobs.
+    pub redirect: bool,
     /// Where it listens.
     pub address: SocketAddr,
     /// Certificate and key, to speak TLS.
@@ -94,6 +110,14 @@ pub enum HubError {
         /// Why.
         message: String,
     },
+    /// A bucket that can't be asked.
+    #[error("use the storage {bucket:?}: {source}")]
+    Bucket {
+        /// Which.
+        bucket: Bucket,
+        /// Why.
+        source: BucketError,
+    },
     /// No threads.
     #[error("start the threads: {source}")]
     Threads {
@@ -114,23 +138,75 @@ pub enum HubError {
 /// The database's file in the folder.
 const DATABASE: &str = "hub.db";
 
-/// Opens the database of a folder, making both where they are not.
-///
-/// # Errors
-/// [`HubError`].
-pub fn open_database(data: &Path) -> Result<Database, HubError> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    let made = std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(data);
-    made.map_err(|source| HubError::Folder {
-        path: data.to_owned(),
+impl Place {
+    /// Opens the database, making it, and its folder, where they are not. Waits.
+    ///
+    /// # Errors
+    /// [`HubError`].
+    pub fn open_database(&self) -> Result<Database, HubError> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        let database = if let Some(address) = &self.database {
+            Database::connect(address)?
+        } else {
+            let made = std::fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&self.data);
+            made.map_err(|source| HubError::Folder {
+                path: self.data.clone(),
+                source,
+            })?;
+            Database::open(&self.data.join(DATABASE))?
+        };
+        database.write_now(repositories::ensure_official)?;
+        Ok(database)
+    }
+
+    /// Opens the storage beside a hub that may run: for looking, and for removing what nothing names.
+    ///
+    /// # Errors
+    /// [`HubError`].
+    pub fn storage_beside(&self, database: &Database) -> Result<Arc<dyn Storage>, HubError> {
+        match &self.storage {
+            Some(bucket) => s3(bucket, database),
+            None => Ok(Arc::new(Local::beside(&self.data))),
+        }
+    }
+
+    /// Opens the storage for this hub; and keeps others from the folder, if it is used.
+    fn storage(
+        &self,
+        database: &Database,
+    ) -> Result<(Arc<dyn Storage>, Option<FolderLock>), HubError> {
+        match &self.storage {
+            None => Ok((Arc::new(Local::open(&self.data)?), None)),
+            Some(bucket) => {
+                let lock = (!database.is_shared()).then(|| FolderLock::take(&self.data));
+                Ok((s3(bucket, database)?, lock.transpose()?))
+            }
+        }
+    }
+}
+
+fn s3(bucket: &Bucket, database: &Database) -> Result<Arc<dyn Storage>, HubError> {
+    let opened = S3::open(bucket, database.clone());
+    let opened = opened.map_err(|source| HubError::Bucket {
+        bucket: bucket.clone(),
         source,
     })?;
-    let database = Database::open(&data.join(DATABASE))?;
-    database.write_now(repositories::ensure_official)?;
-    Ok(database)
+    Ok(Arc::new(opened))
+}
+
+/// Asks a storage for something that nobody has: whether it can be asked.
+///
+/// # Errors
+/// [`StorageError`].
+pub(crate) async fn probe(storage: &dyn Storage) -> Result<(), StorageError> {
+    let nothing = Object::of_upload(&UploadId::random());
+    match storage.read(&nothing, 0, 1).await {
+        Err(StorageError::Absent { .. }) | Ok(_) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// What all requests share.
@@ -138,12 +214,14 @@ pub(crate) struct Hub {
     pub(crate) options: Options,
     pub(crate) database: Database,
     pub(crate) storage: Arc<dyn Storage>,
+    _lock: Option<FolderLock>,
     pub(crate) issuer: Issuer,
     pub(crate) passwords: Checker,
     pub(crate) metrics: Metrics,
     pub(crate) pulls: Pulls,
     pub(crate) uploads: Uploads,
     pub(crate) mirrors: Mirrors,
+    pub(crate) patience: Patience,
     /// Wakes the keeper: there is something that somebody waits for.
     pub(crate) wake: tokio::sync::Notify,
 }
@@ -157,9 +235,9 @@ impl Hub {
                 address: options.address,
             });
         }
-        let database = open_database(&options.data)?;
+        let database = options.place.open_database()?;
         let issuer = database.write_now(Issuer::load)?;
-        let storage = Arc::new(Local::open(&options.data)?);
+        let (storage, lock) = options.place.storage(&database)?;
         let mirrors = Mirrors::new(options.mirrors.clone())?;
         let hosts = mirrors.hosts();
         database.write_now(move |tx| {
@@ -170,12 +248,14 @@ impl Hub {
         Ok(Self {
             database,
             storage,
+            _lock: lock,
             issuer,
             passwords: Checker::new()?,
             metrics: Metrics::default(),
             pulls: Pulls::default(),
             uploads: Uploads::default(),
             mirrors,
+            patience: Patience::default(),
             wake: tokio::sync::Notify::new(),
             options,
         })

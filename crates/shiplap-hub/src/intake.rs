@@ -13,7 +13,8 @@ use crate::records::blobs::{self, Blob};
 use crate::records::repositories::{self, Name};
 use crate::records::{namespaces, reviews, uploads};
 use crate::refusal::Refusal;
-use crate::storage::{Object, UploadId};
+use crate::storage::UploadId;
+use crate::upload::{Then, lost};
 
 /// Gives a repository a stored blob, making the repository where it is not. False if the blob is not
 /// stored.
@@ -44,14 +45,28 @@ pub(crate) async fn discard(hub: &Hub, id: &UploadId) {
     }
 }
 
-/// Makes an upload of `size_bytes` a blob of the repository, if it is what `digest` says.
+/// An upload that has come to its end.
+pub(crate) struct Whole<'u> {
+    /// Which.
+    pub(crate) id: &'u UploadId,
+    /// How long it is.
+    pub(crate) size_bytes: u64,
+    /// Whether others know of it: then it ends once, whoever asks for that.
+    pub(crate) then: Then,
+}
+
+/// Makes an upload a blob of the repository, if it is what `digest` says.
 pub(crate) async fn store(
     hub: &Arc<Hub>,
     name: &Name,
-    id: &UploadId,
-    size_bytes: u64,
+    upload: Whole<'_>,
     digest: &Digest,
 ) -> Result<(), Refusal> {
+    let Whole {
+        id,
+        size_bytes,
+        then,
+    } = upload;
     let algorithm = digest.algorithm().unwrap_or(Algorithm::Sha256);
     let storage = hub.storage.as_ref();
     let actual = hub
@@ -67,28 +82,42 @@ pub(crate) async fn store(
         .database
         .read(move |tx| blobs::is_stored(tx, &wanted))
         .await?;
-    if is_stored && record(hub, name, id, digest, None).await? {
+    let is_known = then == Then::End;
+    let ending = Ending { id, is_known };
+    if is_stored && record(hub, name, ending, digest, None).await? {
         discard(hub, id).await;
         return Ok(());
     }
-    let object = Object::of(digest, id);
-    storage.complete(id, &object).await?;
-    hub.uploads.forget(id);
+    let object = storage.complete(id, digest).await.map_err(lost)?;
     let blob = Blob { size_bytes, object };
-    record(hub, name, id, digest, Some(blob)).await.map(|_| ())
+    record(hub, name, ending, digest, Some(blob)).await?;
+    discard(hub, id).await;
+    Ok(())
+}
+
+#[derive(Clone, Copy)]
+struct Ending<'u> {
+    id: &'u UploadId,
+    /// Whether it has a record of its own.
+    is_known: bool,
 }
 
 /// Records a blob as the repository's, and the upload as ended. False if it must be stored first.
 async fn record(
     hub: &Arc<Hub>,
     name: &Name,
-    id: &UploadId,
+    ending: Ending<'_>,
     digest: &Digest,
     blob: Option<Blob>,
 ) -> Result<bool, Refusal> {
     let object = blob.as_ref().map(|blob| blob.object.clone());
-    let (name, id, digest, of) = (name.clone(), id.clone(), digest.clone(), Arc::clone(hub));
+    let (id, is_known) = (ending.id.clone(), ending.is_known);
+    let (name, digest, of, ended) = (name.clone(), digest.clone(), Arc::clone(hub), id.clone());
     let write = hub.database.write(Durability::Durable, move |tx| {
+        // Who came first to end it has its object, and may have given that up.
+        if is_known && uploads::find(tx, &ended)?.is_none() {
+            return Err(Refusal::UploadUnknown);
+        }
         if let Some(blob) = &blob
             && !blobs::add(tx, &digest, blob)?
         {
@@ -97,15 +126,16 @@ async fn record(
         }
         let is_given = give(tx, &of, &name, &digest)?;
         if is_given {
-            uploads::remove(tx, &id)?;
+            uploads::remove(tx, &ended)?;
         }
         Ok::<_, Refusal>(is_given)
     });
     let recorded = write.await;
     if let (Err(_), Some(object)) = (&recorded, object) {
-        let write = hub
-            .database
-            .write(Durability::Lazy, move |tx| reviews::discard(tx, &object));
+        let write = hub.database.write(Durability::Lazy, move |tx| {
+            uploads::remove(tx, &id)?;
+            reviews::discard(tx, &object)
+        });
         if let Err(error) = write.await {
             tracing::warn!("failed to {error}");
         }

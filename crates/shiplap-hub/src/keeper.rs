@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::database::{DatabaseError, Durability, Tx};
 use crate::hub::Hub;
 use crate::records::repositories as rules_of;
-use crate::records::{now_us, reviews, uploads};
+use crate::records::{leases, now_us, reviews, uploads};
 use crate::storage::StorageError;
 use crate::webhooks;
 
@@ -86,6 +86,24 @@ async fn abandoned(hub: &Hub) -> Result<(), KeepError> {
         write.await?;
         hub.uploads.forget(&id);
         hub.storage.discard(&id).await?;
+    }
+    let before = now_us() - i64::try_from(ABANDONED.as_micros()).unwrap_or(i64::MAX);
+    let begun = hub
+        .database
+        .read(move |tx| uploads::begun_before(tx, before, BATCH));
+    for id in begun.await? {
+        // One that goes on for so long was found above once it stopped.
+        if hub.storage.progress(&id).await?.offset == 0 {
+            hub.storage.discard(&id).await?;
+            let write = hub
+                .database
+                .write(Durability::Lazy, move |tx| uploads::remove(tx, &id));
+            write.await?;
+        }
+    }
+    if hub.database.is_shared() {
+        let write = hub.database.write(Durability::Lazy, leases::forget_old);
+        write.await?;
     }
     Ok(())
 }

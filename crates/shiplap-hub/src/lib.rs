@@ -19,6 +19,7 @@ mod hub;
 mod intake;
 pub mod issuer;
 mod keeper;
+mod lease;
 mod linger;
 pub mod metrics;
 mod mirror;
@@ -39,7 +40,9 @@ pub mod webhooks;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-pub use hub::{HubError, LineTaker, Options, TlsFiles, open_database};
+pub use database::{Address, AddressError};
+pub use hub::{HubError, LineTaker, Options, Place, TlsFiles};
+pub use storage::{Bucket, BucketError};
 pub use upstream::Origin;
 
 /// Tells a hub to end, from any thread.
@@ -68,8 +71,10 @@ pub fn serve(
         .thread_name("hub")
         .build()
         .map_err(|source| HubError::Threads { source })?;
+    // Opening waits for the database.
+    let hub = Arc::new(hub::Hub::open(options)?);
     runtime.block_on(async {
-        let hub = Arc::new(hub::Hub::open(options)?);
+        hub::probe(hub.storage.as_ref()).await?;
         let listening = server::Listening::open(&hub).await?;
         if let Some(address) = listening.address() {
             ready(address);

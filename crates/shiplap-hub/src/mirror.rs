@@ -1,41 +1,50 @@
 //! Other registries' images, fetched when somebody asks for them and kept: a pull-through mirror.
 //!
-//! Each upstream registry is a namespace of its name (`docker.io/library/python`). What is fetched is
-//! verified and on the disk before anybody gets it, so nothing unverified leaves the hub; however many
-//! clients wait for a blob, it is asked for once. A tag is asked for again after some minutes; if
-//! the upstream can't be asked, what is here will do.
+//! Each upstream registry is a namespace of its name (`docker.io/library/python`). However many clients
+//! wait for a blob, it is asked for once, and all get it while it comes; its end only once it is
+//! verified and stored, so nothing wrong is taken for whole. Of several hubs on one database the others
+//! wait for the one that fetches, for a while. A tag is asked for again after some minutes; if the
+//! upstream can't be asked, what is here will do.
+
+mod coming;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::body::Body;
 use shiplap_model::reference::grammar;
-use shiplap_model::{Digest, Document, media_type};
+use shiplap_model::{Digest, Document, limits, media_type};
 use tokio::sync::watch;
 
+use self::coming::{Coming, Ended};
 use crate::database::{DatabaseError, Durability};
 use crate::hub::{Hub, HubError};
-use crate::intake;
-use crate::records::blobs;
+use crate::intake::{self, Whole};
+use crate::lease::Lease;
+use crate::records::blobs::{self, Blob};
 use crate::records::manifests::{self, Pushed, Stored};
 use crate::records::repositories::{self, Name};
 use crate::records::{now_us, tags};
 use crate::refusal::Refusal;
 use crate::storage::UploadId;
+use crate::upload::{Incoming, Taken, Then};
 use crate::upstream::{Origin, Upstream, UpstreamError};
 
 /// How long a tag is believed to be what it was, in microseconds.
 const FRESH_US: i64 = 5 * 60 * 1_000_000;
 
-/// How a fetch ended.
-type Ended = Result<(), Arc<Refusal>>;
+/// How long a hub waits for another one that fetches the same: longer, and its clients would give up.
+const OTHERS: Duration = Duration::from_secs(20);
 
 /// The upstream registries.
 #[derive(Default)]
 pub(crate) struct Mirrors {
     upstreams: Vec<Arc<Upstream>>,
-    /// What is being fetched, so that nobody asks for it twice.
+    /// Manifests that are being fetched, so that nobody asks for them twice.
     going: Mutex<HashMap<String, watch::Receiver<Option<Ended>>>>,
+    /// Blobs that come.
+    coming: Mutex<HashMap<String, Arc<Coming>>>,
 }
 
 impl Mirrors {
@@ -50,6 +59,7 @@ impl Mirrors {
         Ok(Self {
             upstreams: upstreams.collect::<Result<_, HubError>>()?,
             going: Mutex::default(),
+            coming: Mutex::default(),
         })
     }
 
@@ -140,71 +150,206 @@ async fn once(
     }
 }
 
-/// Makes sure that a blob is here, if the upstream has it.
-pub(crate) async fn blob(hub: &Arc<Hub>, name: &Name, digest: &Digest) -> Result<(), Refusal> {
-    let Some(upstream) = hub.mirrors.of(name.namespace()).cloned() else {
-        return Ok(());
-    };
-    if has_blob(hub, name, digest).await? {
-        return Ok(());
-    }
-    let key = format!("{}@{digest}", name.as_str());
-    let (of, name, digest) = (Arc::clone(hub), name.clone(), digest.clone());
-    let fetched = once(hub, key, async move {
-        // Somebody's fetch may have ended since it was looked for.
-        if has_blob(&of, &name, &digest).await? {
-            return Ok(());
-        }
-        fetch_blob(&of, &upstream, &name, &digest).await
-    });
-    fetched.await.map_err(Refusal::Shared)
+/// A blob that comes from an upstream, and how long it is.
+pub(crate) struct Arriving {
+    coming: Arc<Coming>,
+    pub(crate) length: u64,
+    hub: Arc<Hub>,
+    name: Name,
+    digest: Digest,
 }
 
-async fn has_blob(hub: &Hub, name: &Name, digest: &Digest) -> Result<bool, DatabaseError> {
+impl Arriving {
+    /// Waits until it is here.
+    pub(crate) async fn here(self) -> Result<(), Refusal> {
+        self.coming.ended().await.map_err(Refusal::Shared)
+    }
+
+    /// All of it, while it comes.
+    pub(crate) fn body(self) -> Body {
+        let Self {
+            coming,
+            length,
+            hub,
+            name,
+            digest,
+        } = self;
+        hub.metrics.sent(length);
+        let rest = move |from: u64| -> coming::Getting {
+            let (hub, name, digest) = (Arc::clone(&hub), name.clone(), digest.clone());
+            Box::pin(async move {
+                let found = find_blob(&hub, &name, &digest).await?;
+                let blob = found.ok_or(Refusal::BlobUnknown(digest))?;
+                let left = blob.size_bytes.saturating_sub(from);
+                Ok(hub.storage.read(&blob.object, from, left).await?)
+            })
+        };
+        coming.follow(length, Box::new(rest))
+    }
+}
+
+/// Makes sure that a blob is here, or comes, if the upstream has it; what comes.
+pub(crate) async fn blob(
+    hub: &Arc<Hub>,
+    name: &Name,
+    digest: &Digest,
+) -> Result<Option<Arriving>, Refusal> {
+    let Some(upstream) = hub.mirrors.of(name.namespace()).cloned() else {
+        return Ok(None);
+    };
+    if find_blob(hub, name, digest).await?.is_some() {
+        return Ok(None);
+    }
+    let key = format!("{}@{digest}", name.as_str());
+    let coming = {
+        let all = &hub.mirrors.coming;
+        let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+        match all.get(&key) {
+            Some(coming) => Arc::clone(coming),
+            None => {
+                let coming = Arc::new(Coming::new());
+                all.insert(key.clone(), Arc::clone(&coming));
+                let fetch = Fetch {
+                    hub: Arc::clone(hub),
+                    upstream,
+                    name: name.clone(),
+                    digest: digest.clone(),
+                    coming: Arc::clone(&coming),
+                };
+                // It goes on though whoever asked first may go.
+                tokio::spawn(fetch.run(key));
+                coming
+            }
+        }
+    };
+    let length = coming.length().await.map_err(Refusal::Shared)?;
+    Ok(length.map(|length| Arriving {
+        coming,
+        length,
+        hub: Arc::clone(hub),
+        name: name.clone(),
+        digest: digest.clone(),
+    }))
+}
+
+async fn find_blob(hub: &Hub, name: &Name, digest: &Digest) -> Result<Option<Blob>, DatabaseError> {
     let (name, digest) = (name.clone(), digest.clone());
     let read = hub.database.read(move |tx| {
         let Some(repository) = repositories::by_name(tx, &name)? else {
-            return Ok(false);
+            return Ok(None);
         };
-        Ok(blobs::find(tx, repository.id, &digest)?.is_some())
+        blobs::find(tx, repository.id, &digest)
     });
     read.await
 }
 
-async fn fetch_blob(
-    hub: &Arc<Hub>,
-    upstream: &Upstream,
-    name: &Name,
-    digest: &Digest,
-) -> Result<(), Refusal> {
-    let absent = || Refusal::BlobUnknown(digest.clone());
-    hub.metrics.upstream();
-    let path = path_there(upstream, name);
-    let asked = upstream.blob(&path, digest.as_str()).await;
-    let response = asked.map_err(|error| refusal(error, absent()))?;
-    let length = response.content_length();
-    let id = UploadId::random();
-    let body = Body::new(reqwest::Body::from(response));
-    let algorithm = digest.hasher().ok().and(digest.algorithm());
-    let algorithm = algorithm.ok_or_else(absent)?;
-    let storage = hub.storage.as_ref();
-    let appended = hub
-        .uploads
-        .append(storage, &id, 0, body, algorithm, length)
-        .await;
-    let stored = match appended {
-        Ok(taken) => match taken.fault {
-            None => intake::store(hub, name, &id, taken.offset, digest).await,
-            Some(_) => Err(Refusal::Upstream {
+/// A blob that is to be got.
+struct Fetch {
+    hub: Arc<Hub>,
+    upstream: Arc<Upstream>,
+    name: Name,
+    digest: Digest,
+    coming: Arc<Coming>,
+}
+
+/// Ends what others wait for, though its task may have failed.
+struct Tidy {
+    hub: Arc<Hub>,
+    key: String,
+    coming: Arc<Coming>,
+    ended: Option<Ended>,
+}
+
+impl Drop for Tidy {
+    fn drop(&mut self) {
+        let all = &self.hub.mirrors.coming;
+        let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.remove(&self.key);
+        drop(all);
+        let ended = self.ended.take().unwrap_or_else(|| {
+            Err(Arc::new(Refusal::Upstream {
+                message: "the fetch ended".to_owned(),
+            }))
+        });
+        self.coming.end(ended);
+    }
+}
+
+impl Fetch {
+    async fn run(self, key: String) {
+        let mut tidy = Tidy {
+            hub: Arc::clone(&self.hub),
+            key: key.clone(),
+            coming: Arc::clone(&self.coming),
+            ended: None,
+        };
+        let outcome = self.alone(key).await;
+        tidy.ended = Some(outcome.map_err(Arc::new));
+    }
+
+    /// Fetches while no other hub does.
+    async fn alone(&self, key: String) -> Result<(), Refusal> {
+        let hub = &self.hub;
+        // None after a while: then both fetch, which is better than to keep clients waiting.
+        let _lease = Lease::take(&hub.database, format!("fetch {key}"), OTHERS).await?;
+        // Somebody's fetch may have ended since it was looked for.
+        if find_blob(hub, &self.name, &self.digest).await?.is_some() {
+            return Ok(());
+        }
+        self.fetch().await
+    }
+
+    async fn fetch(&self) -> Result<(), Refusal> {
+        let (hub, digest) = (&self.hub, &self.digest);
+        let absent = || Refusal::BlobUnknown(digest.clone());
+        hub.metrics.upstream();
+        let path = path_there(&self.upstream, &self.name);
+        let asked = self.upstream.blob(&path, digest.as_str()).await;
+        let response = asked.map_err(|error| refusal(error, absent()))?;
+        let length = response.content_length();
+        if let Some(length) = length {
+            if length > limits::LAYER_BYTES {
+                return Err(Refusal::Upstream {
+                    message: format!("the blob has {length} bytes"),
+                });
+            }
+            self.coming.begun(length);
+        }
+        let body = Body::new(reqwest::Body::from(response));
+        let id = UploadId::random();
+        let algorithm = digest.hasher().ok().and(digest.algorithm());
+        let incoming = Incoming {
+            offset: 0,
+            body: self.coming.passing(body),
+            algorithm: algorithm.ok_or_else(absent)?,
+            length,
+            // The client of the upstream has its own.
+            idle: hub.patience.idle,
+            then: Then::EndOrNothing,
+        };
+        let storage = hub.storage.as_ref();
+        let stored = match hub.uploads.append(storage, &id, incoming).await {
+            Ok(Taken {
+                fault: None,
+                offset: size_bytes,
+            }) => {
+                let whole = Whole {
+                    id: &id,
+                    size_bytes,
+                    then: Then::EndOrNothing,
+                };
+                intake::store(hub, &self.name, whole, digest).await
+            }
+            Ok(_) => Err(Refusal::Upstream {
                 message: "the blob broke off".to_owned(),
             }),
-        },
-        Err(fault) => Err(fault),
-    };
-    if stored.is_err() {
-        intake::discard(hub, &id).await;
+            Err(fault) => Err(fault),
+        };
+        if stored.is_err() {
+            intake::discard(hub, &id).await;
+        }
+        stored
     }
-    stored
 }
 
 /// Makes sure that a manifest is here, and as new as it should be.

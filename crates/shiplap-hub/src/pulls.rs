@@ -25,7 +25,7 @@ impl Pulls {
     /// Writes what was counted.
     ///
     /// # Errors
-    /// [`DatabaseError`]; then it is lost.
+    /// [`DatabaseError`]; then it is counted on, and written the next time.
     pub async fn write(&self, database: &Database) -> Result<(), DatabaseError> {
         let counted = {
             let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
@@ -34,12 +34,20 @@ impl Pulls {
         if counted.is_empty() {
             return Ok(());
         }
+        let written = counted.clone();
         let write = database.write(Durability::Lazy, move |tx| {
-            for (repository, count) in &counted {
+            for (repository, count) in &written {
                 repositories::add_pulls(tx, *repository, *count)?;
             }
             Ok(())
         });
-        write.await
+        let outcome = write.await;
+        if outcome.is_err() {
+            let mut now = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+            for (repository, count) in counted {
+                *now.entry(repository).or_default() += count;
+            }
+        }
+        outcome
     }
 }

@@ -3,6 +3,7 @@
 //! Nothing here decides who may do what, and nothing touches a blob's bytes.
 
 pub mod blobs;
+pub mod leases;
 pub mod manifests;
 pub mod namespaces;
 pub mod repositories;
@@ -10,6 +11,7 @@ pub mod reviews;
 pub mod search;
 pub mod tags;
 pub mod tokens;
+pub mod transfers;
 pub mod uploads;
 pub mod users;
 pub mod webhooks;

@@ -117,7 +117,11 @@ impl Refusal {
             Self::Upstream { .. } => StatusCode::BAD_GATEWAY,
             Self::Shared(refusal) => refusal.status(),
             Self::Database(DatabaseError::Full { .. })
-            | Self::Storage(StorageError::Full { .. }) => StatusCode::INSUFFICIENT_STORAGE,
+            | Self::Storage(
+                StorageError::Full { .. } | StorageError::Database(DatabaseError::Full { .. }),
+            ) => StatusCode::INSUFFICIENT_STORAGE,
+            _ if self.is_unavailable() => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Storage(StorageError::Overtaken { .. }) => StatusCode::CONFLICT,
             Self::Database(_) | Self::Storage(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -145,7 +149,21 @@ impl Refusal {
             | Self::Needed { .. }
             | Self::Upstream { .. }
             | Self::Parameter { .. } => code::UNSUPPORTED,
+            _ if self.is_unavailable() => "UNAVAILABLE",
+            Self::Storage(StorageError::Overtaken { .. }) => code::BLOB_UPLOAD_INVALID,
             Self::Database(_) | Self::Storage(_) => "UNKNOWN",
+        }
+    }
+
+    /// Whether something that the hub needs can't be had now, but may be later.
+    fn is_unavailable(&self) -> bool {
+        match self {
+            Self::Shared(refusal) => refusal.is_unavailable(),
+            Self::Database(error) | Self::Storage(StorageError::Database(error)) => {
+                matches!(error, DatabaseError::Unavailable { .. })
+            }
+            Self::Storage(error) => matches!(error, StorageError::Unavailable { .. }),
+            _ => false,
         }
     }
 
@@ -153,6 +171,7 @@ impl Refusal {
     pub(crate) fn is_internal(&self) -> bool {
         match self {
             Self::Shared(refusal) => refusal.is_internal(),
+            Self::Storage(StorageError::Overtaken { .. }) => false,
             _ => matches!(self, Self::Database(_) | Self::Storage(_)),
         }
     }
@@ -162,6 +181,9 @@ impl Refusal {
         let (status, code) = (self.status(), self.code());
         let message = match self {
             _ if status == StatusCode::INSUFFICIENT_STORAGE => "there is no room left".to_owned(),
+            _ if self.is_unavailable() => {
+                "the hub can't reach its database or storage now; try again".to_owned()
+            }
             _ if self.is_internal() => "something went wrong inside".to_owned(),
             _ => self.to_string(),
         };
@@ -200,6 +222,7 @@ impl Refusal {
                 vec![(header::CONTENT_RANGE, format!("bytes */{size_bytes}"))]
             }
             Self::Busy => vec![(header::RETRY_AFTER, "5".to_owned())],
+            _ if self.is_unavailable() => vec![(header::RETRY_AFTER, "5".to_owned())],
             _ => Vec::new(),
         }
     }

@@ -31,11 +31,23 @@ use crate::hub::{Hub, HubError, TlsFiles};
 use crate::linger::Lingering;
 use crate::service;
 
-/// Longest time for a client to take anything of what it is sent.
-const IDLE: Duration = Duration::from_secs(60);
+/// How long the hub waits for a client.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// For anything of a body, and for it to take anything of what it is sent.
+    pub(crate) idle: Duration,
+    /// For a TLS handshake, and from one answer to the headers of the next request.
+    pub(crate) headers: Duration,
+}
 
-/// Longest time for a TLS handshake, and from one answer to the headers of the next request.
-const HEADERS: Duration = Duration::from_secs(30);
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            idle: Duration::from_secs(60),
+            headers: Duration::from_secs(30),
+        }
+    }
+}
 
 /// How long requests may go on once the hub is told to end.
 const LAST: Duration = Duration::from_secs(30);
@@ -138,11 +150,12 @@ async fn connection(
     let _open = hub.metrics.connection();
     // An answer's headers and body may be two packets.
     let _best_effort = stream.set_nodelay(true);
-    let stream = Patient::new(stream);
+    let patience = hub.patience;
+    let stream = Patient::new(stream, patience.idle);
     let Some(tls) = tls else {
         return speak(Arc::clone(&hub), stream, peer, watcher).await;
     };
-    match tokio::time::timeout(HEADERS, tls.accept(stream)).await {
+    match tokio::time::timeout(patience.headers, tls.accept(stream)).await {
         Ok(Ok(stream)) => speak(Arc::clone(&hub), stream, peer, watcher).await,
         Ok(Err(error)) => tracing::debug!("failed to agree on TLS with {peer}: {error}"),
         Err(_) => tracing::debug!("failed to agree on TLS with {peer} in time"),
@@ -153,6 +166,7 @@ async fn speak<S>(hub: Arc<Hub>, stream: S, peer: SocketAddr, watcher: Watcher)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let headers = hub.patience.headers;
     let answering = service_fn(move |request: Request<hyper::body::Incoming>| {
         let hub = Arc::clone(&hub);
         async move {
@@ -162,7 +176,7 @@ where
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADERS)
+        .header_read_timeout(headers)
         .max_headers(limits::HUB_HEADERS)
         .max_buf_size(limits::HUB_HEADER_BYTES)
         .half_close(false)
@@ -172,18 +186,20 @@ where
     }
 }
 
-/// A stream whose other end must take what it is sent: it ends when nothing goes out for [`IDLE`].
+/// A stream whose other end must take what it is sent: it ends when nothing goes out for some time.
 /// What comes in is watched where it is waited for: headers here, bodies by whoever reads them.
 struct Patient<S> {
     stream: S,
+    idle: Duration,
     /// Runs while something can't go out.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Patient<S> {
-    fn new(stream: S) -> Self {
+    fn new(stream: S, idle: Duration) -> Self {
         Self {
             stream,
+            idle,
             deadline: None,
         }
     }
@@ -197,7 +213,8 @@ impl<S> Patient<S> {
             self.deadline = None;
             return moved;
         }
-        let begin = || Box::pin(tokio::time::sleep(IDLE));
+        let idle = self.idle;
+        let begin = || Box::pin(tokio::time::sleep(idle));
         let deadline = self.deadline.get_or_insert_with(begin);
         match deadline.as_mut().poll(context) {
             Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
@@ -247,3 +264,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests;

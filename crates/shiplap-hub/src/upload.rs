@@ -1,7 +1,8 @@
 //! Bytes of a blob on their way in: hashed as they come, written beside, in pieces of bounded size.
 //!
-//! A running hash is kept in memory between the requests of an upload, so chunks are hashed once; after
-//! a restart, or where the digest turns out to be of another algorithm, the bytes are read again.
+//! A running hash is kept in memory between the requests of an upload, so chunks are hashed once; and
+//! with the upload, where its storage can't be read before it is whole. After a restart, or where the
+//! digest turns out to be of another algorithm, the bytes are read again.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,18 +16,20 @@ use shiplap_model::digest::{Algorithm, Hasher};
 use tokio::sync::OwnedMutexGuard;
 use tokio::task::spawn_blocking;
 
+use crate::database::Database;
+use crate::lease::Lease;
 use crate::refusal::Refusal;
-use crate::storage::{Sink, Storage, StorageError, UploadId};
+use crate::storage::{Next, Progress, Sink, Storage, StorageError, UploadId};
 
 /// How much is collected before it is hashed and written.
 const PIECE: usize = 256 << 10;
 
-/// Longest time between two pieces of a body.
-const IDLE: Duration = Duration::from_secs(60);
-
 /// How long a request waits for another one that writes to the same upload: long enough for the hub
 /// to notice that the other one's client has gone.
 const TURN: Duration = Duration::from_secs(5);
+
+/// How long for one at another hub: until what a hub has that died is anybody's.
+const OTHERS_TURN: Duration = Duration::from_secs(15);
 
 /// Running hashes that are kept. An upload without one is read again.
 const KEPT: usize = 10_000;
@@ -54,6 +57,61 @@ impl Hash {
             hasher: Hasher::new(algorithm),
         }
     }
+
+    /// The state, as it is kept with an upload.
+    fn save(&self) -> Vec<u8> {
+        let name = self.algorithm.name().as_bytes();
+        [name, b":", &self.hasher.save()].concat()
+    }
+
+    /// What an upload has kept, if it is of this algorithm.
+    fn resume(algorithm: Algorithm, progress: &Progress) -> Option<Self> {
+        let kept = progress.hash.as_deref()?;
+        let state = kept.strip_prefix(algorithm.name().as_bytes())?;
+        let hasher = Hasher::resume(algorithm, state.strip_prefix(b":")?)?;
+        Some(Self {
+            algorithm,
+            bytes: progress.offset,
+            hasher,
+        })
+    }
+}
+
+/// A body that is to be appended.
+pub(crate) struct Incoming {
+    /// Where the upload ends.
+    pub(crate) offset: u64,
+    /// The body.
+    pub(crate) body: Body,
+    /// What is computed of it.
+    pub(crate) algorithm: Algorithm,
+    /// How long it is, if that is known.
+    pub(crate) length: Option<u64>,
+    /// Longest time between two pieces of it.
+    pub(crate) idle: Duration,
+    /// What comes after it.
+    pub(crate) then: Then,
+}
+
+/// What comes after a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// Another request.
+    More,
+    /// The end, or another try if this body is at fault.
+    End,
+    /// The end, or nothing: nobody else knows of the upload.
+    EndOrNothing,
+}
+
+impl Then {
+    fn next(self, is_whole: bool) -> Next {
+        match self {
+            Self::EndOrNothing => Next::Completion,
+            Self::End if is_whole => Next::Completion,
+            Self::End | Self::More => Next::Request,
+        }
+    }
 }
 
 /// The right to write to an upload, as long as this is there.
@@ -61,6 +119,7 @@ pub(crate) struct Turn<'u> {
     uploads: &'u Uploads,
     id: UploadId,
     guard: Option<OwnedMutexGuard<()>>,
+    _lease: Lease,
 }
 
 impl Drop for Turn<'_> {
@@ -89,14 +148,21 @@ pub(crate) struct Taken {
 
 impl Uploads {
     /// Waits for the right to write to an upload.
-    pub(crate) async fn turn(&self, id: &UploadId) -> Result<Turn<'_>, Refusal> {
+    pub(crate) async fn turn(
+        &self,
+        database: &Database,
+        id: &UploadId,
+    ) -> Result<Turn<'_>, Refusal> {
         let turn = Arc::clone(lock(&self.turns).entry(id.clone()).or_default());
         let guard = tokio::time::timeout(TURN, turn.lock_owned()).await;
         let guard = guard.map_err(|_| Refusal::UploadBusy)?;
+        let name = format!("upload {}", id.as_str());
+        let lease = Lease::take(database, name, OTHERS_TURN).await?;
         Ok(Turn {
             uploads: self,
             id: id.clone(),
             guard: Some(guard),
+            _lease: lease.ok_or(Refusal::UploadBusy)?,
         })
     }
 
@@ -105,20 +171,17 @@ impl Uploads {
         lock(&self.hashes).remove(id);
     }
 
-    /// Appends a body at `offset`, of `length` bytes if that is known. Must have the turn.
+    /// Appends a body. Must have the turn.
     pub(crate) async fn append(
         &self,
         storage: &dyn Storage,
         id: &UploadId,
-        offset: u64,
-        body: Body,
-        algorithm: Algorithm,
-        length: Option<u64>,
+        incoming: Incoming,
     ) -> Result<Taken, Refusal> {
-        let mut hash = self.hash(storage, id, offset, algorithm).await?;
-        let mut sink = storage.open_upload(id, offset).await?;
-        let taken = take(body, &mut hash, sink.as_mut(), length).await;
-        let begun = offset;
+        let begun = incoming.offset;
+        let mut hash = self.hash(storage, id, begun, incoming.algorithm).await?;
+        let mut sink = storage.open_upload(id, begun).await.map_err(lost)?;
+        let taken = take(incoming, &mut hash, sink.as_mut()).await;
         let offset = hash.bytes;
         match taken {
             Ok(fault) => {
@@ -129,10 +192,12 @@ impl Uploads {
             Err(error) => {
                 self.forget(id);
                 drop(sink);
-                if let Err(error) = storage.open_upload(id, begun).await {
+                if matches!(error, StorageError::Full { .. })
+                    && let Err(error) = storage.open_upload(id, begun).await
+                {
                     tracing::warn!("failed to {error}");
                 }
-                Err(error.into())
+                Err(lost(error))
             }
         }
     }
@@ -175,6 +240,10 @@ impl Uploads {
         if offset == 0 {
             return Ok(hash);
         }
+        let progress = storage.progress(id).await?;
+        if let Some(kept) = Hash::resume(algorithm, &progress).filter(|it| it.bytes == offset) {
+            return Ok(kept);
+        }
         let mut body = storage.read_upload(id).await?;
         while hash.bytes < offset {
             let Some(Ok(frame)) = body.frame().await else {
@@ -187,6 +256,14 @@ impl Uploads {
             }
         }
         Ok(hash)
+    }
+}
+
+/// What is told of an upload that its storage can't go on with: one that is not there has ended.
+pub(crate) fn lost(error: StorageError) -> Refusal {
+    match error {
+        StorageError::Absent { .. } => Refusal::UploadUnknown,
+        error => error.into(),
     }
 }
 
@@ -208,14 +285,20 @@ async fn update(mut hash: Hash, pieces: Vec<Bytes>) -> Result<Hash, StorageError
 
 /// Takes a body to its end, or to its fault.
 async fn take(
-    mut body: Body,
+    incoming: Incoming,
     hash: &mut Hash,
     sink: &mut dyn Sink,
-    length: Option<u64>,
 ) -> Result<Option<Refusal>, StorageError> {
+    let Incoming {
+        mut body,
+        length,
+        idle,
+        then,
+        ..
+    } = incoming;
     let mut came = 0_u64;
     loop {
-        let (pieces, mut fault) = collect(&mut body).await;
+        let (pieces, mut fault) = collect(&mut body, idle).await;
         let ended = pieces.is_none();
         let mut pieces = pieces.unwrap_or_default();
         came += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
@@ -229,23 +312,50 @@ async fn take(
             }
             _ => {}
         }
-        if !pieces.is_empty() {
+        while !pieces.is_empty() {
+            let now = first(&mut pieces, sink.room());
             let (hashed, written) =
-                tokio::join!(update(hash.clone(), pieces.clone()), sink.write(pieces));
+                tokio::join!(update(hash.clone(), now.clone()), sink.write(now));
             written?;
             *hash = hashed?;
+            if sink.room() == Some(0) {
+                sink.keep(&hash.save(), Next::More).await?;
+            }
         }
         if ended || fault.is_some() {
+            let next = then.next(fault.is_none());
+            sink.keep(&hash.save(), next).await?;
             return Ok(fault);
         }
     }
 }
 
+/// Takes from pieces as many bytes as there is room for.
+fn first(pieces: &mut Vec<Bytes>, room: Option<usize>) -> Vec<Bytes> {
+    let Some(mut room) = room else {
+        return std::mem::take(pieces);
+    };
+    let fit = pieces.iter().take_while(|piece| {
+        let fits = piece.len() <= room;
+        if fits {
+            room -= piece.len();
+        }
+        fits
+    });
+    let whole = fit.count();
+    let rest = pieces.split_off(whole);
+    let mut now = std::mem::replace(pieces, rest);
+    if let Some(piece) = pieces.first_mut().filter(|_| room > 0) {
+        now.push(piece.split_to(room));
+    }
+    now
+}
+
 /// Some pieces of a body; none at its end.
-async fn collect(body: &mut Body) -> (Option<Vec<Bytes>>, Option<Refusal>) {
+async fn collect(body: &mut Body, idle: Duration) -> (Option<Vec<Bytes>>, Option<Refusal>) {
     let (mut pieces, mut size) = (Vec::new(), 0);
     while size < PIECE {
-        let frame = match tokio::time::timeout(IDLE, body.frame()).await {
+        let frame = match tokio::time::timeout(idle, body.frame()).await {
             Ok(Some(Ok(frame))) => frame,
             Ok(None) => break,
             Ok(Some(Err(_))) | Err(_) => return (Some(pieces), Some(Refusal::Broken)),

@@ -12,7 +12,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 use sha2::{Digest as _, Sha256};
 
-use crate::database::Durability;
+use crate::database::{DatabaseError, Durability};
 use crate::hub::Hub;
 use crate::keeper::KeepError;
 use crate::random;
@@ -25,6 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How often it is tried; waiting doubles from a minute, so the last try is some hours after the first.
 const ATTEMPTS: u64 = 9;
 const FIRST_WAIT_US: i64 = 60 * 1_000_000;
+
+/// How long a delivery is one hub's: longer than it may take.
+const CLAIM_US: i64 = 60 * 1_000_000;
 
 /// Deliveries of one round.
 const BATCH: u64 = 16;
@@ -51,6 +54,20 @@ enum Failure {
 pub(crate) async fn deliver(hub: &Arc<Hub>) -> Result<bool, KeepError> {
     let due = hub.database.read(|tx| webhooks::due(tx, now_us(), BATCH));
     let due = due.await?;
+    if due.is_empty() {
+        return Ok(false);
+    }
+    // Several hubs may look at once: each delivery is one's, for a while.
+    let write = hub.database.write(Durability::Lazy, move |tx| {
+        let mut own = Vec::new();
+        for delivery in due {
+            if webhooks::claim(tx, &delivery, now_us() + CLAIM_US)? {
+                own.push(delivery);
+            }
+        }
+        Ok::<_, DatabaseError>(own)
+    });
+    let due = write.await?;
     let is_full = due.len() as u64 == BATCH;
     let tasks = due.into_iter().map(|delivery| {
         let hub = Arc::clone(hub);

@@ -218,6 +218,31 @@ impl Environment<'_> {
         Ok(self.data_home()?.join("shiplap-hub"))
     }
 
+    /// The hub's database, unless a flag names one.
+    pub(crate) fn hub_database(&self) -> Option<String> {
+        self.text("SHIPLAP_HUB_DATABASE")
+    }
+
+    /// The hub's bucket, unless a flag names one.
+    pub(crate) fn hub_storage(&self) -> Option<String> {
+        self.text("SHIPLAP_HUB_STORAGE")
+    }
+
+    /// The password of a PostgreSQL database whose URL has none, as for `psql`.
+    pub(crate) fn postgres_password(&self) -> Option<String> {
+        self.text("PGPASSWORD")
+    }
+
+    /// What is set for AWS's own programs, by names in lower case.
+    pub(crate) fn of_aws() -> Vec<(String, String)> {
+        let setting = |(name, value): (OsString, OsString)| {
+            let name = name.to_str()?.to_ascii_lowercase();
+            let is_set = name.starts_with("aws_") && !value.is_empty();
+            is_set.then(|| Some((name, value.to_str()?.to_owned())))?
+        };
+        std::env::vars_os().filter_map(setting).collect()
+    }
+
     fn data_home(&self) -> Result<PathBuf, SettingsError> {
         let home = || Some(self.path("HOME")?.join(".local/share"));
         self.path("XDG_DATA_HOME")

@@ -8,7 +8,7 @@ use shiplap_model::Digest;
 
 use crate::call::{CONTENT_DIGEST, Call, With as _, answer};
 use crate::database::Durability;
-use crate::mirror;
+use crate::mirror::{self, Arriving};
 use crate::records::blobs::{self, Blob, Unlinked};
 use crate::refusal::Refusal;
 
@@ -26,13 +26,16 @@ async fn find(call: &Call, digest: &Digest) -> Result<Blob, Refusal> {
         .ok_or_else(|| Refusal::BlobUnknown(digest.clone()))
 }
 
-/// Gets another registry's blob here first.
-async fn fetch(call: &mut Call, digest: &Digest) -> Result<(), Refusal> {
+/// Gets another registry's blob here, if it isn't; what is still on its way.
+async fn fetch(call: &mut Call, digest: &Digest) -> Result<Option<Arriving>, Refusal> {
     if !call.is_mirrored() {
-        return Ok(());
+        return Ok(None);
     }
-    mirror::blob(&call.hub, call.name()?, digest).await?;
-    call.look_again().await
+    let arriving = mirror::blob(&call.hub, call.name()?, digest).await?;
+    if arriving.is_none() {
+        call.look_again().await?;
+    }
+    Ok(arriving)
 }
 
 fn described(digest: &Digest, status: StatusCode, length: u64, body: Body) -> Response {
@@ -48,16 +51,25 @@ fn described(digest: &Digest, status: StatusCode, length: u64, body: Body) -> Re
 /// `HEAD /v2/<name>/blobs/<digest>`.
 pub(crate) async fn head(mut call: Call) -> Result<Response, Refusal> {
     let digest = call.digest("digest")?;
-    fetch(&mut call, &digest).await?;
-    let blob = find(&call, &digest).await?;
     let body = Body::empty();
+    if let Some(arriving) = fetch(&mut call, &digest).await? {
+        return Ok(described(&digest, StatusCode::OK, arriving.length, body));
+    }
+    let blob = find(&call, &digest).await?;
     Ok(described(&digest, StatusCode::OK, blob.size_bytes, body))
 }
 
 /// `GET /v2/<name>/blobs/<digest>`, all of it or a range.
 pub(crate) async fn get(mut call: Call) -> Result<Response, Refusal> {
     let digest = call.digest("digest")?;
-    fetch(&mut call, &digest).await?;
+    if let Some(arriving) = fetch(&mut call, &digest).await? {
+        if call.header(&header::RANGE).is_none() {
+            let length = arriving.length;
+            return Ok(described(&digest, StatusCode::OK, length, arriving.body()));
+        }
+        arriving.here().await?;
+        call.look_again().await?;
+    }
     let blob = find(&call, &digest).await?;
     let tag = format!("\"{digest}\"");
     if call.header(&header::IF_NONE_MATCH) == Some(tag.as_str()) {
@@ -73,6 +85,15 @@ pub(crate) async fn get(mut call: Call) -> Result<Response, Refusal> {
         Some(Range::Outside) => return Err(Refusal::Unsatisfiable { size_bytes: size }),
         None => None,
     };
+    if call.hub.options.redirect
+        && let Some(url) = call.hub.storage.link(&blob.object).await?
+    {
+        return Ok(answer(StatusCode::TEMPORARY_REDIRECT, Body::empty())
+            .with(header::LOCATION, url)
+            .with(header::CACHE_CONTROL, "no-store")
+            .with(header::CONTENT_LENGTH, 0)
+            .with(CONTENT_DIGEST, digest.as_str()));
+    }
     let (start, length) = range.map_or((0, size), |(start, end)| (start, end - start + 1));
     let storage = &call.hub.storage;
     let body = storage.read(&blob.object, start, length).await?;

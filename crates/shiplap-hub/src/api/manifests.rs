@@ -17,6 +17,7 @@ use crate::records::{blobs, namespaces, tags};
 use crate::refusal::Refusal;
 
 /// What a path names: a manifest, or a tag.
+#[derive(Clone)]
 enum Reference {
     Digest(Digest),
     Tag(String),

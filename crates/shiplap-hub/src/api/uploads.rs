@@ -11,13 +11,13 @@ use shiplap_model::limits;
 use crate::authorization::{self, Decision, Need, Right};
 use crate::call::{self, CONTENT_DIGEST, Call, UPLOAD_UUID, With as _, answer};
 use crate::database::{DatabaseError, Durability};
-use crate::intake;
+use crate::intake::{self, Whole};
 use crate::records::blobs;
 use crate::records::repositories::{self, Name};
 use crate::records::uploads;
 use crate::refusal::Refusal;
 use crate::storage::UploadId;
-use crate::upload::Taken;
+use crate::upload::{Incoming, Taken, Then};
 
 fn location(name: &Name, id: &UploadId) -> String {
     format!("/v2/{}/blobs/uploads/{}", name.as_str(), id.as_str())
@@ -132,7 +132,7 @@ async fn whole(
     digest: Digest,
 ) -> Result<Response, Refusal> {
     let algorithm = digest.algorithm().unwrap_or(Algorithm::Sha256);
-    let taken = take(call, id, 0, algorithm).await;
+    let taken = take(call, id, 0, algorithm, Then::EndOrNothing).await;
     let offset = match taken {
         Ok(Taken {
             offset,
@@ -146,7 +146,12 @@ async fn whole(
             return Err(fault);
         }
     };
-    let stored = intake::store(&call.hub, name, id, offset, &digest).await;
+    let whole = Whole {
+        id,
+        size_bytes: offset,
+        then: Then::EndOrNothing,
+    };
+    let stored = intake::store(&call.hub, name, whole, &digest).await;
     if stored.is_err() {
         intake::discard(&call.hub, id).await;
     }
@@ -158,13 +163,18 @@ async fn take(
     id: &UploadId,
     offset: u64,
     algorithm: Algorithm,
+    then: Then,
 ) -> Result<Taken, Refusal> {
-    let length = announced(call)?;
-    let body = call.take_body();
+    let incoming = Incoming {
+        offset,
+        length: announced(call)?,
+        body: call.take_body(),
+        algorithm,
+        idle: call.hub.patience.idle,
+        then,
+    };
     let hub = &call.hub;
-    let append = hub
-        .uploads
-        .append(hub.storage.as_ref(), id, offset, body, algorithm, length);
+    let append = hub.uploads.append(hub.storage.as_ref(), id, incoming);
     let taken = append.await?;
     hub.metrics.received(taken.offset - offset);
     Ok(taken)
@@ -177,10 +187,15 @@ struct Going {
     record: uploads::Upload,
 }
 
-/// The upload that the path names, if it is of this repository and this user.
-async fn going(call: &Call) -> Result<Going, Refusal> {
+/// The upload that the path names.
+fn named(call: &Call) -> Result<UploadId, Refusal> {
     let unknown = |()| Refusal::UploadUnknown;
-    let id: UploadId = call.parameters.get("upload").parse().map_err(unknown)?;
+    call.parameters.get("upload").parse().map_err(unknown)
+}
+
+/// The same, if it is under way, of this repository and this user.
+async fn going(call: &Call) -> Result<Going, Refusal> {
+    let id = named(call)?;
     let wanted = id.clone();
     let read = call.hub.database.read(move |tx| {
         let found: Result<_, DatabaseError> = uploads::find(tx, &wanted);
@@ -198,15 +213,16 @@ async fn going(call: &Call) -> Result<Going, Refusal> {
 /// `GET <upload>`: how far it is.
 pub(crate) async fn status(call: Call) -> Result<Response, Refusal> {
     let going = going(&call).await?;
-    let offset = call.hub.storage.upload_bytes(&going.id).await?;
+    let offset = call.hub.storage.progress(&going.id).await?.offset;
     let status = StatusCode::NO_CONTENT;
     Ok(progress(status, &going.name, &going.id, offset))
 }
 
 /// `DELETE <upload>`: forgets it.
 pub(crate) async fn cancel(call: Call) -> Result<Response, Refusal> {
+    let hub = std::sync::Arc::clone(&call.hub);
+    let _turn = hub.uploads.turn(&hub.database, &named(&call)?).await?;
     let going = going(&call).await?;
-    let _turn = call.hub.uploads.turn(&going.id).await?;
     // The bytes first: they may be what fills the disk.
     intake::discard(&call.hub, &going.id).await;
     let id = going.id.clone();
@@ -254,13 +270,14 @@ fn check_range(call: &Call, going: &Going, offset: u64) -> Result<(), Refusal> {
 
 /// `PATCH <upload>`: appends.
 pub(crate) async fn append(mut call: Call) -> Result<Response, Refusal> {
-    let going = going(&call).await?;
+    // What was known of it before may have changed until it is one's turn.
     let hub = std::sync::Arc::clone(&call.hub);
-    let _turn = hub.uploads.turn(&going.id).await?;
-    let offset = hub.storage.upload_bytes(&going.id).await?;
+    let _turn = hub.uploads.turn(&hub.database, &named(&call)?).await?;
+    let going = going(&call).await?;
+    let offset = hub.storage.progress(&going.id).await?.offset;
     check_range(&call, &going, offset)?;
     let algorithm = going.record.algorithm;
-    let taken = take(&mut call, &going.id, offset, algorithm).await?;
+    let taken = take(&mut call, &going.id, offset, algorithm, Then::More).await?;
     match taken.fault {
         Some(fault) => Err(fault),
         None => {
@@ -272,25 +289,35 @@ pub(crate) async fn append(mut call: Call) -> Result<Response, Refusal> {
 
 /// `PUT <upload>?digest=…`: appends what it brings, and makes it a blob.
 pub(crate) async fn finish(mut call: Call) -> Result<Response, Refusal> {
-    let going = going(&call).await?;
     let wanted = call.query("digest").ok_or(Refusal::Parameter {
         name: "digest",
         reason: "missing",
     })?;
     let digest = call::digest(&wanted)?;
     let hub = std::sync::Arc::clone(&call.hub);
-    let _turn = hub.uploads.turn(&going.id).await?;
-    let mut offset = hub.storage.upload_bytes(&going.id).await?;
+    let _turn = hub.uploads.turn(&hub.database, &named(&call)?).await?;
+    let going = going(&call).await?;
+    let mut offset = hub.storage.progress(&going.id).await?.offset;
     check_range(&call, &going, offset)?;
-    let algorithm = digest.algorithm().unwrap_or(Algorithm::Sha256);
     if announced(&call)? != Some(0) {
-        let taken = take(&mut call, &going.id, offset, algorithm).await?;
+        // What was begun by another algorithm is read again once it is whole; what begins here is
+        // the digest's own.
+        let algorithm = match digest.algorithm() {
+            Some(algorithm) if offset == 0 => algorithm,
+            _ => going.record.algorithm,
+        };
+        let taken = take(&mut call, &going.id, offset, algorithm, Then::End).await?;
         if let Some(fault) = taken.fault {
             return Err(fault);
         }
         offset = taken.offset;
     }
-    let stored = intake::store(&hub, &going.name, &going.id, offset, &digest).await;
+    let whole = Whole {
+        id: &going.id,
+        size_bytes: offset,
+        then: Then::End,
+    };
+    let stored = intake::store(&hub, &going.name, whole, &digest).await;
     if matches!(stored, Err(Refusal::Digest(_))) {
         // Nothing more can make it right.
         let id = going.id.clone();

@@ -12,62 +12,16 @@ use std::time::Duration;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use super::{DatabaseError, Durability, Row, Tx, Value};
+use super::queue::{BATCH, Boxed, Job, is_durable};
+use super::{DatabaseError, Dialect, Durability, Row, Tx, Value};
 
-mod schema;
+mod migration;
 
 /// How long one process waits for another's transaction; ours take milliseconds.
 const BUSY: Duration = Duration::from_secs(30);
 
-/// Most writes that share a transaction: bounds how long the first of them waits.
-const BATCH: usize = 256;
-
 /// Connections for reading that are kept; more are opened when needed, then closed.
 const KEPT_READERS: usize = 16;
-
-/// A write that waits for its turn.
-trait Job: Send {
-    /// Does it; whether it is to stay.
-    fn run(&mut self, tx: &dyn Tx) -> bool;
-    /// Tells whoever waits how the transaction ended.
-    fn tell(self: Box<Self>, committed: Result<(), DatabaseError>);
-}
-
-struct Queued<W, T, E, D> {
-    work: Option<W>,
-    outcome: Option<Result<T, E>>,
-    done: D,
-}
-
-impl<W, T, E, D> Job for Queued<W, T, E, D>
-where
-    W: FnOnce(&dyn Tx) -> Result<T, E> + Send,
-    T: Send,
-    E: From<DatabaseError> + Send,
-    D: FnOnce(Result<T, E>) + Send,
-{
-    fn run(&mut self, tx: &dyn Tx) -> bool {
-        let Some(work) = self.work.take() else {
-            return false;
-        };
-        let outcome = work(tx);
-        let stays = outcome.is_ok();
-        self.outcome = Some(outcome);
-        stays
-    }
-
-    fn tell(self: Box<Self>, committed: Result<(), DatabaseError>) {
-        let outcome = match (self.outcome, committed) {
-            (Some(Ok(value)), Ok(())) => Ok(value),
-            (Some(Err(error)), _) => Err(error),
-            (_, Err(error)) => Err(error.into()),
-            (None, Ok(())) => Err(DatabaseError::Closed.into()),
-        };
-        (self.done)(outcome);
-    }
-}
-
-type Boxed = (Durability, Box<dyn Job>);
 
 /// An open SQLite database.
 pub(super) struct Sqlite {
@@ -80,7 +34,7 @@ pub(super) struct Sqlite {
 impl Sqlite {
     pub(super) fn open(path: &Path) -> Result<Self, DatabaseError> {
         let mut connection = connect(path)?;
-        schema::bring_up(&mut connection, path)?;
+        migration::bring_up(&mut connection, path)?;
         let (queue, jobs) = channel();
         let of_writer = path.to_owned();
         let writer = std::thread::Builder::new()
@@ -88,7 +42,7 @@ impl Sqlite {
             .spawn(move || write_all(&connection, &of_writer, &jobs))
             .map_err(|error| DatabaseError::Sql {
                 action: "start a thread",
-                path: path.to_owned(),
+                place: path.display().to_string(),
                 message: error.to_string(),
             })?;
         Ok(Self {
@@ -122,41 +76,30 @@ impl Sqlite {
         outcome
     }
 
-    pub(super) fn enqueue<T, E>(
+    pub(super) fn enqueue(
         &self,
         durability: Durability,
-        work: impl FnOnce(&dyn Tx) -> Result<T, E> + Send + 'static,
-        done: impl FnOnce(Result<T, E>) + Send + 'static,
-    ) -> Result<(), DatabaseError>
-    where
-        T: Send + 'static,
-        E: From<DatabaseError> + Send + 'static,
-    {
-        let job = Box::new(Queued {
-            work: Some(work),
-            outcome: None,
-            done,
-        });
+        job: Box<dyn Job>,
+    ) -> Result<(), DatabaseError> {
         lock(&self.queue)
             .as_ref()
             .and_then(|queue| queue.send((durability, job)).ok())
             .ok_or(DatabaseError::Closed)
     }
+}
 
-    pub(super) fn integrity(&self) -> Result<Vec<String>, DatabaseError> {
-        self.read(|tx| {
-            let mut found = Vec::new();
-            for row in tx.rows("PRAGMA integrity_check(20)", &[])? {
-                found.push(row.text(0)?);
-            }
-            for row in tx.rows("PRAGMA foreign_key_check", &[])? {
-                let (of, to) = (row.text(0)?, row.text(2)?);
-                found.push(format!("a row of {of} refers to a missing row of {to}"));
-            }
-            found.retain(|line| line != "ok");
-            Ok(found)
-        })
+/// What SQLite finds wrong.
+pub(super) fn integrity(tx: &dyn Tx) -> Result<Vec<String>, DatabaseError> {
+    let mut found = Vec::new();
+    for row in tx.rows("PRAGMA integrity_check(20)", &[])? {
+        found.push(row.text(0)?);
     }
+    for row in tx.rows("PRAGMA foreign_key_check", &[])? {
+        let (of, to) = (row.text(0)?, row.text(2)?);
+        found.push(format!("a row of {of} refers to a missing row of {to}"));
+    }
+    found.retain(|line| line != "ok");
+    Ok(found)
 }
 
 /// Ends the queue, and waits for what stands in it.
@@ -198,7 +141,7 @@ fn write_all(connection: &Connection, path: &Path, jobs: &Receiver<Boxed>) {
         }
         let ended = transaction(connection, path, &mut batch);
         for (_, job) in batch {
-            job.tell(ended.as_ref().map_err(copy).copied());
+            job.tell(ended.clone());
         }
     }
 }
@@ -210,10 +153,7 @@ fn transaction(
     batch: &mut [Boxed],
 ) -> Result<(), DatabaseError> {
     let fail = failure("write", path);
-    let durable = batch
-        .iter()
-        .any(|(durability, _)| *durability == Durability::Durable);
-    let level = if durable { "full" } else { "normal" };
+    let level = if is_durable(batch) { "full" } else { "normal" };
     connection
         .pragma_update(None, "synchronous", level)
         .map_err(&fail)?;
@@ -236,28 +176,11 @@ fn run_one(connection: &Connection, path: &Path, job: &mut dyn Job) -> Result<()
         statement.execute([])
     };
     statement("SAVEPOINT one").map_err(&fail)?;
-    if !job.run(&Within { connection, path }) {
+    if !job.run(&Within { connection, path }, true) {
         statement("ROLLBACK TO one").map_err(&fail)?;
     }
     statement("RELEASE one").map_err(&fail)?;
     Ok(())
-}
-
-/// The same error for another one who waits.
-fn copy(error: &DatabaseError) -> DatabaseError {
-    match error {
-        DatabaseError::Full { path } => DatabaseError::Full { path: path.clone() },
-        DatabaseError::Sql {
-            action,
-            path,
-            message,
-        } => DatabaseError::Sql {
-            action,
-            path: path.clone(),
-            message: message.clone(),
-        },
-        _ => DatabaseError::Closed,
-    }
 }
 
 fn failure<'p>(
@@ -266,11 +189,11 @@ fn failure<'p>(
 ) -> impl Fn(rusqlite::Error) -> DatabaseError + 'p {
     move |error| match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => DatabaseError::Full {
-            path: path.to_owned(),
+            place: path.display().to_string(),
         },
         _ => DatabaseError::Sql {
             action,
-            path: path.to_owned(),
+            place: path.display().to_string(),
             message: error.to_string(),
         },
     }
@@ -283,6 +206,10 @@ struct Within<'c> {
 }
 
 impl Tx for Within<'_> {
+    fn dialect(&self) -> Dialect {
+        Dialect::Sqlite
+    }
+
     fn execute(&self, sql: &str, values: &[Value]) -> Result<u64, DatabaseError> {
         let run = || {
             let mut statement = self.connection.prepare_cached(sql)?;

@@ -21,14 +21,14 @@ fn add(tx: &dyn Tx, name: &str) -> Result<(), DatabaseError> {
     tx.execute(sql, values![name, vec![1_u8, 2]]).map(|_| ())
 }
 
-#[test]
-fn what_was_written_is_there_when_it_is_opened_again() {
+#[tokio::test]
+async fn what_was_written_is_there_when_it_is_opened_again() {
     let (folder, database) = open();
     database.write_now(|tx| add(tx, "a")).unwrap();
     drop(database);
     let database = Database::open(&folder.path().join("hub.db")).unwrap();
     assert_eq!(count(&database), 1);
-    assert_eq!(database.integrity().unwrap(), Vec::<String>::new());
+    assert_eq!(database.integrity().await.unwrap(), Vec::<String>::new());
 }
 
 #[tokio::test]

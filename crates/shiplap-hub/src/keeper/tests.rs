@@ -6,18 +6,23 @@ use shiplap_model::{Descriptor, Digest, Document, Manifest};
 use tempfile::TempDir;
 
 use super::*;
-use crate::hub::Options;
-use crate::intake;
+use crate::hub::{Options, Place};
+use crate::intake::{self, Whole};
 use crate::records::blobs::{self, Unlinked};
 use crate::records::manifests::{self, Pushed, Removed};
 use crate::records::repositories::Name;
 use crate::records::users;
 use crate::storage::UploadId;
+use crate::upload::{Incoming, Then};
 
 fn open() -> (TempDir, Arc<Hub>) {
     let folder = TempDir::new().unwrap();
     let options = Options {
-        data: folder.path().to_owned(),
+        place: Place {
+            data: folder.path().to_owned(),
+            ..Place::default()
+        },
+        redirect: false,
         address: ([127, 0, 0, 1], 0).into(),
         tls: None,
         insecure: false,
@@ -44,13 +49,21 @@ fn name(text: &str) -> Name {
 async fn push(hub: &Arc<Hub>, repository: &str, bytes: &'static [u8]) -> Digest {
     let (id, digest) = (UploadId::random(), Digest::of(bytes));
     let storage = hub.storage.as_ref();
-    let body = Body::from(bytes);
-    let taken = hub
-        .uploads
-        .append(storage, &id, 0, body, Algorithm::Sha256, None)
-        .await
-        .unwrap();
-    let stored = intake::store(hub, &name(repository), &id, taken.offset, &digest).await;
+    let incoming = Incoming {
+        offset: 0,
+        body: Body::from(bytes),
+        algorithm: Algorithm::Sha256,
+        length: None,
+        idle: hub.patience.idle,
+        then: Then::EndOrNothing,
+    };
+    let taken = hub.uploads.append(storage, &id, incoming).await.unwrap();
+    let whole = Whole {
+        id: &id,
+        size_bytes: taken.offset,
+        then: Then::EndOrNothing,
+    };
+    let stored = intake::store(hub, &name(repository), whole, &digest).await;
     stored.unwrap();
     digest
 }

@@ -278,7 +278,7 @@ pub fn referrers(
 ) -> Result<Vec<Referrer>, DatabaseError> {
     let sql = "SELECT digest, media_type, content, artifact_type FROM manifests
       WHERE repository = ?1 AND subject = ?2 AND digest > ?4
-        AND (?3 IS NULL OR artifact_type = ?3) ORDER BY digest LIMIT ?5";
+        AND (artifact_type = ?3 OR ?3 IS NULL) ORDER BY digest LIMIT ?5";
     let values = values![repository, subject, artifact_type, last, most];
     let referrer = |row: Row| {
         Ok(Referrer {

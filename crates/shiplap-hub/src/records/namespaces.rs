@@ -210,8 +210,8 @@ pub fn set_quota(tx: &dyn Tx, name: &str, bytes: Option<u64>) -> Result<bool, Da
 /// # Errors
 /// As [`add`].
 pub fn usage(tx: &dyn Tx, name: &str) -> Result<(u64, Option<u64>), DatabaseError> {
-    let sql = "SELECT quota_bytes, (SELECT coalesce(sum(used_bytes), 0) FROM repositories
-      WHERE namespace = ?1) FROM namespaces WHERE name = ?1";
+    let sql = "SELECT quota_bytes, (SELECT CAST(coalesce(sum(used_bytes), 0) AS BIGINT)
+      FROM repositories WHERE namespace = ?1) FROM namespaces WHERE name = ?1";
     let Some(row) = tx.row(sql, values![name])? else {
         return Ok((0, None));
     };

@@ -186,7 +186,7 @@ pub fn visible(
     };
     let sql = format!(
         "SELECT {COLUMNS} FROM repositories r WHERE {condition} AND r.name > ?3
-          AND (?5 IS NULL OR r.namespace = ?5) ORDER BY r.name LIMIT ?4"
+          AND (r.namespace = ?5 OR ?5 IS NULL) ORDER BY r.name LIMIT ?4"
     );
     let (id, name) = (
         user.map(|user| user.id),
@@ -345,12 +345,12 @@ pub fn remove(tx: &dyn Tx, id: i64) -> Result<(), DatabaseError> {
           SELECT digest, ?2 FROM repository_blobs WHERE repository = ?1 ON CONFLICT DO NOTHING",
         values![id, due],
     )?;
+    search::forget(tx, id)?;
     for sql in [
         "DELETE FROM tags WHERE repository = ?1",
         "DELETE FROM manifests WHERE repository = ?1",
         "DELETE FROM repository_blobs WHERE repository = ?1",
         "DELETE FROM repository_reviews WHERE repository = ?1",
-        "DELETE FROM search WHERE rowid = ?1",
         "DELETE FROM repositories WHERE id = ?1",
     ] {
         tx.execute(sql, values![id])?;

@@ -79,7 +79,7 @@ pub fn look_at_repository(
     let sql = format!("DELETE FROM repository_blobs WHERE {UNNEEDED} AND linked_us <= ?2");
     let unlinked = tx.execute(&sql, values![repository, before])?;
     if unlinked > 0 {
-        let sql = "UPDATE repositories SET used_bytes = (SELECT coalesce(sum(b.size_bytes), 0)
+        let sql = "UPDATE repositories SET used_bytes = (SELECT CAST(coalesce(sum(b.size_bytes), 0) AS BIGINT)
           FROM repository_blobs l JOIN blobs b ON b.digest = l.digest WHERE l.repository = ?1)
           WHERE id = ?1";
         tx.execute(sql, values![repository])?;

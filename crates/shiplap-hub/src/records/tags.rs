@@ -71,7 +71,7 @@ pub fn newest(
     // Skipped tags are skipped in the index of times, before their manifests are looked at.
     let sql = format!(
         "SELECT {COLUMNS} FROM (SELECT repository, name, digest, pushed_us FROM tags
-            WHERE repository = ?1 AND (?2 = '' OR name LIKE ?2 ESCAPE '\\')
+            WHERE repository = ?1 AND (?2 = '' OR lower(name) LIKE lower(?2) ESCAPE '\\')
             ORDER BY pushed_us DESC, name DESC LIMIT ?4 OFFSET ?3) t
           JOIN manifests m ON m.repository = t.repository AND m.digest = t.digest
           ORDER BY t.pushed_us DESC, t.name DESC"
@@ -98,7 +98,7 @@ fn like(part: &str) -> String {
 /// As [`names`].
 pub fn count(tx: &dyn Tx, repository: i64, part: &str) -> Result<u64, DatabaseError> {
     let sql = "SELECT count(*) FROM tags t WHERE t.repository = ?1
-      AND (?2 = '' OR t.name LIKE ?2 ESCAPE '\\')";
+      AND (?2 = '' OR lower(t.name) LIKE lower(?2) ESCAPE '\\')";
     tx.number(sql, values![repository, like(part)])
 }
 

@@ -75,6 +75,20 @@ pub fn remove(tx: &dyn Tx, id: &UploadId) -> Result<bool, DatabaseError> {
     Ok(tx.execute(sql, values![id.as_str()])? > 0)
 }
 
+/// Some that began before `before_us`, the oldest first.
+///
+/// # Errors
+/// As [`add`].
+pub fn begun_before(
+    tx: &dyn Tx,
+    before_us: i64,
+    most: u64,
+) -> Result<Vec<UploadId>, DatabaseError> {
+    let sql = "SELECT id FROM uploads WHERE started_us < ?1 ORDER BY started_us LIMIT ?2";
+    let rows = tx.rows(sql, values![before_us, most])?;
+    rows.iter().map(|row| row.parsed(0, "an upload")).collect()
+}
+
 /// How many are under way.
 ///
 /// # Errors

@@ -33,6 +33,8 @@ pub struct Delivery {
     pub body: String,
     /// How often it was tried.
     pub attempts: u64,
+    /// When it was to be told.
+    pub due_us: i64,
 }
 
 /// What happened.
@@ -122,7 +124,8 @@ pub fn note(
 /// # Errors
 /// As [`add`].
 pub fn due(tx: &dyn Tx, now_us: i64, most: u64) -> Result<Vec<Delivery>, DatabaseError> {
-    let sql = "SELECT d.id, w.namespace, w.url, w.secret, d.body, d.attempts FROM deliveries d
+    let sql =
+        "SELECT d.id, w.namespace, w.url, w.secret, d.body, d.attempts, d.due_us FROM deliveries d
       JOIN webhooks w ON w.id = d.webhook WHERE d.due_us <= ?1 ORDER BY d.due_us LIMIT ?2";
     let rows = tx.rows(sql, values![now_us, most])?;
     rows.iter()
@@ -134,9 +137,20 @@ pub fn due(tx: &dyn Tx, now_us: i64, most: u64) -> Result<Vec<Delivery>, Databas
                 secret: row.text(3)?,
                 body: row.text(4)?,
                 attempts: row.size(5)?,
+                due_us: row.integer(6)?,
             })
         })
         .collect()
+}
+
+/// Takes a delivery for oneself until `until_us`; false if somebody else has.
+///
+/// # Errors
+/// As [`add`].
+pub fn claim(tx: &dyn Tx, delivery: &Delivery, until_us: i64) -> Result<bool, DatabaseError> {
+    let sql = "UPDATE deliveries SET due_us = ?3 WHERE id = ?1 AND due_us = ?2";
+    let values = values![delivery.id, delivery.due_us, until_us];
+    Ok(tx.execute(sql, values)? > 0)
 }
 
 /// Notes that something was told, or will not be.

@@ -17,18 +17,43 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::{Listed, Object, Pending, Sink, Storage, StorageError, UploadId};
+use shiplap_model::Digest;
+
+use super::{Listed, Next, Object, Pending, Progress, Sink, Storage, StorageError, UploadId};
 
 /// How much of a file is read at once: enough to keep the disk and the socket busy, little enough
 /// for a thousand readers.
 const PIECE: u64 = 256 << 10;
 
+/// Keeps other hubs from a folder, as long as this is there.
+#[derive(Debug)]
+pub struct FolderLock {
+    _flocked: File,
+}
+
+impl FolderLock {
+    /// Takes it.
+    ///
+    /// # Errors
+    /// [`StorageError::InUse`] if another hub has it.
+    pub fn take(root: &Path) -> Result<Self, StorageError> {
+        let path = root.join("lock");
+        let file = File::create(&path).map_err(failure("make", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _flocked: file }),
+            Err(fs::TryLockError::WouldBlock) => Err(StorageError::InUse {
+                path: root.to_owned(),
+            }),
+            Err(fs::TryLockError::Error(error)) => Err(failure("lock", &path)(error)),
+        }
+    }
+}
+
 /// The folder.
 #[derive(Debug)]
 pub struct Local {
     root: PathBuf,
-    /// Holds the flock.
-    _lock: Option<File>,
+    _lock: Option<FolderLock>,
 }
 
 impl Local {
@@ -41,17 +66,7 @@ impl Local {
             let path = root.join(name);
             fs::create_dir_all(&path).map_err(failure("make", &path))?;
         }
-        let path = root.join("lock");
-        let lock = File::create(&path).map_err(failure("make", &path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => {
-                return Err(StorageError::InUse {
-                    path: root.to_owned(),
-                });
-            }
-            Err(fs::TryLockError::Error(error)) => return Err(failure("lock", &path)(error)),
-        }
+        let lock = FolderLock::take(root)?;
         sync_folder(root)?;
         Ok(Self {
             root: root.to_owned(),
@@ -130,12 +145,18 @@ impl Storage for Local {
         }))
     }
 
-    fn upload_bytes<'a>(&'a self, id: &'a UploadId) -> Pending<'a, u64> {
+    fn progress<'a>(&'a self, id: &'a UploadId) -> Pending<'a, Progress> {
         let path = self.upload(id);
-        Box::pin(on_thread(move || match fs::metadata(&path) {
-            Ok(meta) => Ok(meta.len()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
-            Err(error) => Err(failure("look at", &path)(error)),
+        Box::pin(on_thread(move || {
+            let offset = match fs::metadata(&path) {
+                Ok(meta) => meta.len(),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+                Err(error) => return Err(failure("look at", &path)(error)),
+            };
+            Ok(Progress {
+                offset,
+                ..Progress::default()
+            })
         }))
     }
 
@@ -151,8 +172,9 @@ impl Storage for Local {
         }))
     }
 
-    fn complete<'a>(&'a self, id: &'a UploadId, object: &'a Object) -> Pending<'a, ()> {
-        let (from, to) = (self.upload(id), self.object(object));
+    fn complete<'a>(&'a self, id: &'a UploadId, digest: &'a Digest) -> Pending<'a, Object> {
+        let object = Object::of(digest, id);
+        let (from, to) = (self.upload(id), self.object(&object));
         let blobs = self.root.join("blobs");
         Box::pin(on_thread(move || {
             let folder = to.parent().unwrap_or(&blobs);
@@ -163,7 +185,8 @@ impl Storage for Local {
             let file = options.open(&from).map_err(failure("open", &from))?;
             file.sync_all().map_err(failure("sync", &from))?;
             fs::rename(&from, &to).map_err(failure("move", &from))?;
-            sync_folder(folder)
+            sync_folder(folder)?;
+            Ok(object)
         }))
     }
 
@@ -194,6 +217,10 @@ impl Storage for Local {
             let piece = read_piece(&mut file, length).map_err(failure("read", &path))?;
             Ok(Body::from(piece))
         }))
+    }
+
+    fn link<'a>(&'a self, _: &'a Object) -> Pending<'a, Option<String>> {
+        Box::pin(std::future::ready(Ok(None)))
     }
 
     fn remove<'a>(&'a self, object: &'a Object) -> Pending<'a, ()> {
@@ -298,6 +325,15 @@ struct Writing {
 }
 
 impl Sink for Writing {
+    fn room(&self) -> Option<usize> {
+        None
+    }
+
+    /// The file keeps what was written.
+    fn keep<'a>(&'a mut self, _: &'a [u8], _: Next) -> Pending<'a, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     fn write(&mut self, pieces: Vec<Bytes>) -> Pending<'_, ()> {
         Box::pin(async move {
             let Some(mut file) = self.file.take() else {

@@ -21,7 +21,7 @@ async fn all(body: Body) -> Vec<u8> {
 async fn an_upload_becomes_an_object() {
     let (_folder, storage) = open();
     let id = UploadId::random();
-    assert_eq!(storage.upload_bytes(&id).await.unwrap(), 0);
+    assert_eq!(storage.progress(&id).await.unwrap().offset, 0);
     let noise: Vec<u8> = (0..1_000_000_u32)
         .map(|n| (n.wrapping_mul(n) >> 7) as u8)
         .collect();
@@ -33,12 +33,12 @@ async fn an_upload_becomes_an_object() {
     let mut sink = storage.open_upload(&id, 500_000).await.unwrap();
     let rest = Bytes::copy_from_slice(&noise[500_000..]);
     sink.write(vec![Bytes::new(), rest]).await.unwrap();
-    assert_eq!(storage.upload_bytes(&id).await.unwrap(), 1_000_000);
+    assert_eq!(storage.progress(&id).await.unwrap().offset, 1_000_000);
     assert_eq!(all(storage.read_upload(&id).await.unwrap()).await, noise);
 
-    let object = Object::of(&Digest::of(&noise), &id);
-    storage.complete(&id, &object).await.unwrap();
-    assert_eq!(storage.upload_bytes(&id).await.unwrap(), 0);
+    let object = storage.complete(&id, &Digest::of(&noise)).await.unwrap();
+    assert_eq!(object, Object::of(&Digest::of(&noise), &id));
+    assert_eq!(storage.progress(&id).await.unwrap().offset, 0);
     let check = async |start: usize, length: usize| {
         let body = storage.read(&object, start as u64, length as u64).await;
         assert_eq!(all(body.unwrap()).await, noise[start..start + length]);
@@ -61,8 +61,7 @@ async fn an_upload_becomes_an_object() {
 async fn an_empty_upload_is_an_object_too() {
     let (_folder, storage) = open();
     let id = UploadId::random();
-    let object = Object::of(&Digest::of(b""), &id);
-    storage.complete(&id, &object).await.unwrap();
+    let object = storage.complete(&id, &Digest::of(b"")).await.unwrap();
     assert_eq!(all(storage.read(&object, 0, 0).await.unwrap()).await, b"");
 }
 
@@ -96,12 +95,17 @@ fn names_are_read_back() {
     let object = Object::of(&Digest::of(b"x"), &id);
     assert_eq!(object.as_str().parse(), Ok(object.clone()));
     assert_eq!(object.digest(), Some(Digest::of(b"x")));
+    let object = Object::of_upload(&id);
+    assert_eq!(object.as_str().parse(), Ok(object.clone()));
+    assert_eq!(object.digest(), None);
     let hex = Digest::of(b"x");
     let hex = hex.encoded();
     for strange in [
         String::new(),
         format!("sha256/zz/{hex}.{}", id.as_str()),
         format!("sha256/{}/{hex}", &hex[..2]),
+        format!("upload/zz/{}", id.as_str()),
+        format!("{}/{}", &id.as_str()[..2], id.as_str()),
         format!("sha256/{}/{hex}.x", &hex[..2]),
         format!("../sha256/{}/{hex}.{}", &hex[..2], id.as_str()),
     ] {

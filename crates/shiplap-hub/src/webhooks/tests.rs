@@ -65,6 +65,7 @@ async fn inner_webhooks_are_not_told() {
         "http://2130706433/",
     ] {
         let delivery = Delivery {
+            due_us: 0,
             id: 1,
             namespace: "ship".to_owned(),
             url: url.to_owned(),

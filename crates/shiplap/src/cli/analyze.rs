@@ -48,7 +48,7 @@ struct FaceFlags {
     #[arg(long, conflicts_with = "plain")]
     json: bool,
     /// With --json, every file of every layer
-    #[arg(long)]
+    #[arg(long, requires = "json")]
     files: bool,
     /// Write a page with pictures, in one file without references to others
     #[arg(long, value_name = "file")]
@@ -63,24 +63,23 @@ struct FaceFlags {
 
 #[derive(Debug, Args)]
 struct BoundFlags {
-    /// Judge the image by bounds, as any of the following does, too: exit 0 if it keeps to all, 1 if
-    /// not, 2 if it can't be looked into
+    /// Judge the image by bounds: exit 0 if it keeps to all, 1 if not, 2 if it can't be looked into
     #[arg(long)]
     ci: bool,
     /// File with bounds as dive has them (default .dive-ci, if there is one)
-    #[arg(long, value_name = "file")]
+    #[arg(long, value_name = "file", requires = "ci")]
     ci_config: Option<PathBuf>,
     /// Least efficiency, as 0.95 or 95% (dive's lowestEfficiency; default 0.9)
-    #[arg(long, alias = "lowestEfficiency", value_name = "part", value_parser = bounds::part)]
+    #[arg(long, alias = "lowestEfficiency", value_name = "part", requires = "ci", value_parser = bounds::part)]
     min_efficiency: Option<f64>,
     /// Most waste that the image can't miss, as 20MB or 5%
-    #[arg(long, value_name = "size")]
+    #[arg(long, value_name = "size", requires = "ci")]
     max_waste: Option<Share>,
     /// Most bytes that several layers have, as dive counts them
-    #[arg(long, alias = "highestWastedBytes", value_name = "size", value_parser = bytes)]
+    #[arg(long, alias = "highestWastedBytes", value_name = "size", requires = "ci", value_parser = bytes)]
     highest_wasted_bytes: Option<u64>,
     /// The same by the bytes above the first layer, as 0.2 or 20% (default 0.1)
-    #[arg(long, alias = "highestUserWastedPercent", value_name = "part", value_parser = bounds::part)]
+    #[arg(long, alias = "highestUserWastedPercent", value_name = "part", requires = "ci", value_parser = bounds::part)]
     highest_user_wasted_percent: Option<f64>,
 }
 
@@ -93,7 +92,7 @@ const NOT_JUDGED: u8 = 2;
 
 impl Analyze {
     pub(crate) fn run(self, face: &Face) -> Result<(), Failure> {
-        let judges = self.bounds.judges();
+        let judges = self.bounds.ci;
         self.look(face).map_err(|failure| {
             let is_verdict = failure.message.is_none();
             match judges && !is_verdict {
@@ -110,10 +109,7 @@ impl Analyze {
             platform: self.platform,
             dockerfile: self.file.as_deref().map(read_dockerfile).transpose()?,
         };
-        if self.face.files && !self.face.json {
-            return Err(Failure::plain("--files is for --json only"));
-        }
-        let session = face.session(self.face.json || bounds.is_some())?;
+        let session = face.session(self.face.json || self.bounds.ci)?;
         let analysis = analyze::analyze(&session.context, &options, &*session.teller)?;
         if let Some(path) = &self.face.html {
             fs::write(path, html::page(&analysis)).map_err(|error| {
@@ -165,25 +161,18 @@ impl FaceFlags {
 }
 
 impl BoundFlags {
-    fn judges(&self) -> bool {
-        self.ci || self.ci_config.is_some() || !self.given().is_empty()
-    }
-
-    fn given(&self) -> Bounds {
-        Bounds {
+    /// The bounds, if the image is to be judged: those of the command line, then those of a file,
+    /// then dive's.
+    fn chosen(&self) -> Result<Option<Bounds>, Failure> {
+        if !self.ci {
+            return Ok(None);
+        }
+        let given = Bounds {
             lowest_efficiency: self.min_efficiency,
             highest_wasted_bytes: self.highest_wasted_bytes,
             highest_user_wasted: self.highest_user_wasted_percent,
             max_waste: self.max_waste,
-        }
-    }
-
-    /// The bounds, if the image is to be judged: those of the command line, then those of a file,
-    /// then dive's.
-    fn chosen(&self) -> Result<Option<Bounds>, Failure> {
-        if !self.judges() {
-            return Ok(None);
-        }
+        };
         let usual = Path::new(".dive-ci");
         let path = match &self.ci_config {
             Some(path) => Some(path.as_path()),
@@ -193,7 +182,7 @@ impl BoundFlags {
             Some(path) => Bounds::of_dive_ci(&read_text(path, BOUNDS_BYTES)?)?,
             None => Bounds::default(),
         };
-        let bounds = self.given().or(of_file);
+        let bounds = given.or(of_file);
         Ok(Some(match bounds.is_empty() && path.is_none() {
             true => Bounds::DEFAULT,
             false => bounds,

@@ -16,13 +16,19 @@ use crate::{
 #[derive(Debug, Args)]
 pub(crate) struct Diff {
     /// Print in JSON format (images; see docs/analyze.md)
-    #[arg(long)]
+    #[arg(long, requires = "other")]
     json: bool,
     /// Files that are shown (images); 0 shows all
-    #[arg(short = 'n', long, value_name = "int", default_value_t = 50)]
+    #[arg(
+        short = 'n',
+        long,
+        value_name = "int",
+        default_value_t = 50,
+        requires = "other"
+    )]
     top: usize,
     /// Compare the images for the given platform (formatted as os[/arch[/variant]], e.g. linux/amd64)
-    #[arg(long, value_name = "string")]
+    #[arg(long, value_name = "string", requires = "other")]
     platform: Option<Platform>,
     /// Container whose changes are wanted, or the first image
     #[arg(value_name = "CONTAINER|IMAGE")]
@@ -40,9 +46,6 @@ impl Diff {
 
     pub(crate) fn run(self, face: &Face) -> Result<(), Failure> {
         let Some(other) = &self.other else {
-            if self.json || self.platform.is_some() {
-                return Err(Failure::plain("--json and --platform are for two images"));
-            }
             return commit::Diff::of(self.first).run(face);
         };
         let session = face.session(self.json)?;

@@ -5,18 +5,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand, ValueEnum};
-use shiplap_hub::admin::Admin;
-use shiplap_hub::{Options, Origin, Stop, TlsFiles};
+use shiplap_hub::{Options, Origin, Place, Stop, TlsFiles};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::{
-    face::{Face, Failure},
-    settings::Environment,
-};
+use self::place::{Blobs, Data};
+use crate::face::{Face, Failure};
 
 mod check;
 mod org;
+mod place;
 mod repo;
 mod token;
 mod user;
@@ -58,27 +56,6 @@ impl HubCommand {
     }
 }
 
-/// Which hub.
-#[derive(Debug, Args)]
-pub(crate) struct Data {
-    /// Folder of the hub's database and blobs
-    #[arg(long, value_name = "dir")]
-    data: Option<PathBuf>,
-}
-
-impl Data {
-    fn folder(&self) -> Result<PathBuf, Failure> {
-        match &self.data {
-            Some(folder) => Ok(folder.clone()),
-            None => Ok(Environment::of_process().hub_folder()?),
-        }
-    }
-
-    fn admin(&self) -> Result<Admin, Failure> {
-        Ok(Admin::open(&self.folder()?)?)
-    }
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum AccessLog {
     /// A JSON object a line, on stderr
@@ -117,12 +94,20 @@ pub(crate) struct Serve {
     /// They lie in a namespace of its name; the first registry is also asked for what is not here.
     #[arg(long, value_name = "registry")]
     mirror: Vec<String>,
+    /// Sign in to a mirrored registry, as docker.io=path; the file has a line of the form name:password
+    #[arg(long, value_name = "registry=path")]
+    mirror_login: Vec<String>,
     /// Let anybody see the numbers at /metrics
     #[arg(long)]
     open_metrics: bool,
     /// Make repositories private that a push makes
     #[arg(long)]
     private: bool,
+    /// Send clients to the bucket for blobs, which they must reach then
+    #[arg(long)]
+    redirect: bool,
+    #[command(flatten)]
+    blobs: Blobs,
     /// Certificate and its chain, in PEM
     #[arg(long, value_name = "path", requires = "tls_key")]
     tls_certificate: Option<PathBuf>,
@@ -146,9 +131,16 @@ impl Serve {
             })
         };
         let mirrors = self.mirror.iter().map(origin);
-        let mirrors = mirrors.collect::<Result<_, _>>()?;
+        let mut mirrors = mirrors.collect::<Result<Vec<_>, _>>()?;
+        for login in &self.mirror_login {
+            sign_in(&mut mirrors, login)?;
+        }
         let options = Options {
-            data: self.data.folder()?,
+            place: Place {
+                storage: self.blobs.bucket()?,
+                ..self.data.place()?
+            },
+            redirect: self.redirect,
             address: self.address,
             tls: tls.map(|(certificates, key)| TlsFiles { certificates, key }),
             insecure: self.insecure,
@@ -176,6 +168,24 @@ impl Serve {
         };
         Ok(shiplap_hub::serve(options, &stop, ready)?)
     }
+}
+
+/// Gives the mirror of a registry the name and password of a file.
+fn sign_in(mirrors: &mut [Origin], login: &str) -> Result<(), Failure> {
+    let fail =
+        |why: String| Failure::plain(format!("failed to use --mirror-login {login:?}: {why}"));
+    let (host, path) = login.split_once('=').ok_or_else(|| {
+        fail("want a registry and a path, as docker.io=/etc/hub/login".to_owned())
+    })?;
+    let mirror = mirrors.iter_mut().find(|mirror| mirror.host == host);
+    let mirror = mirror.ok_or_else(|| fail(format!("there is no --mirror {host}")))?;
+    let text = std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
+    let line = text.lines().next().unwrap_or_default();
+    let (name, password) = line
+        .split_once(':')
+        .ok_or_else(|| fail("its first line is not of the form name:password".to_owned()))?;
+    mirror.credential = Some((name.to_owned(), password.to_owned()));
+    Ok(())
 }
 
 /// A password from stdin or the terminal.

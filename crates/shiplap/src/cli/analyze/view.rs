@@ -228,10 +228,6 @@ impl<'a> View<'a> {
             KeyCode::Char('m') => self.hide(1),
             KeyCode::Char('r') => self.hide(2),
             KeyCode::Char('n' | 'u') => self.hide(3),
-            KeyCode::Char('s') => {
-                self.choice.is_by_size = !self.choice.is_by_size;
-                self.fill();
-            }
             KeyCode::Char('b') => self.shows_attributes = !self.shows_attributes,
             _ => {}
         }

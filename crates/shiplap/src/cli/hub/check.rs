@@ -1,10 +1,10 @@
 //! `hub check`.
 
 use clap::Args;
-use shiplap_hub::check;
+use shiplap_hub::{Place, check};
 use shiplap_model::units;
 
-use super::Data;
+use super::{Blobs, Data};
 use crate::face::{Face, Failure};
 
 /// Check blobs and records
@@ -14,6 +14,8 @@ use crate::face::{Face, Failure};
 pub(crate) struct Check {
     #[command(flatten)]
     data: Data,
+    #[command(flatten)]
+    blobs: Blobs,
     /// Take away what no record names, and records of blobs that are lost
     #[arg(long)]
     repair: bool,
@@ -21,7 +23,11 @@ pub(crate) struct Check {
 
 impl Check {
     pub(crate) fn run(self, face: &Face) -> Result<(), Failure> {
-        let report = check::check(&self.data.folder()?, self.repair)?;
+        let place = Place {
+            storage: self.blobs.bucket()?,
+            ..self.data.place()?
+        };
+        let report = check::check(&place, self.repair)?;
         for finding in &report.findings {
             face.output.line(&finding.to_string())?;
         }

@@ -14,7 +14,8 @@ use super::rows::{self, Row};
 use super::{Pane, View};
 use crate::words;
 
-const KEYS: &str = "tab pane  ↑↓ move  space open  / filter  s sort  p changes  ? all keys  q quit";
+const KEYS: &str =
+    "tab pane  ↑↓ move  space open  / filter  a m r n show/hide  p changes  ? help  q quit";
 
 const HELP: &str = "\
 tab            the other pane
@@ -34,11 +35,7 @@ space enter    open or close a directory; ← and → too
 o, ctrl-space  open or close all
 a m r n        show or hide what is added, modified,
                removed, unmodified
-s              the largest first, or by name
 b or ctrl-b    show or hide mode, owner and size";
-
-/// Narrower trees have no room for mode and owner.
-const ROOM_FOR_OWNERS: u16 = 56;
 
 impl View<'_> {
     /// Draws all of it.
@@ -189,7 +186,7 @@ impl View<'_> {
         self.top = self.top.max((self.cursor + 1).saturating_sub(height));
         let visible = self.rows.iter().enumerate().skip(self.top).take(height);
         let lines: Vec<_> = visible
-            .map(|(number, row)| self.tree_line(number, *row, inner.width))
+            .map(|(number, row)| self.tree_line(number, *row))
             .collect();
         let text = match lines.is_empty() {
             true => Paragraph::new("nothing to show"),
@@ -198,22 +195,22 @@ impl View<'_> {
         frame.render_widget(text, inner);
     }
 
-    fn tree_line(&self, number: usize, row: Row, width: u16) -> Line<'static> {
+    fn tree_line(&self, number: usize, row: Row) -> Line<'static> {
         let paths = &self.analysis.paths;
         let Some(shown) = self.tree.at(row.path) else {
             return Line::default();
         };
         let entry = paths.entry(shown.entry);
         let (mark, colour) = look(shown);
-        let size = words::size(shown.bytes);
-        let start = match (self.shows_attributes, width < ROOM_FOR_OWNERS) {
-            (false, _) => String::new(),
-            (true, true) => format!("{size:>8} "),
-            (true, false) => {
-                let owner = format!("{}:{}", entry.uid, entry.gid);
-                format!("{} {owner:>9} {size:>8} ", entry.mode_text())
-            }
-        };
+        let mut start = String::new();
+        if self.shows_attributes {
+            start = format!(
+                "{} {:>9} {:>8} ",
+                entry.mode_text(),
+                format!("{}:{}", entry.uid, entry.gid),
+                words::size(shown.bytes)
+            );
+        }
         let fold = match (row.has_children, row.is_open) {
             (true, true) => "▾ ",
             (true, false) => "▸ ",

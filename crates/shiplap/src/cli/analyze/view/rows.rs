@@ -27,8 +27,6 @@ pub(super) struct Choice {
     pub(super) opened: HashMap<PathId, bool>,
     /// All others: open, closed, or as it is useful.
     pub(super) all_open: Option<bool>,
-    /// The largest first, instead of by name.
-    pub(super) is_by_size: bool,
 }
 
 /// The number of a kind of change in [`Choice::hidden`].
@@ -43,21 +41,13 @@ pub(super) fn kind(shown: &Shown) -> usize {
     }
 }
 
-/// The lines, a directory before what lies in it.
+/// The lines, in the order of names.
 pub(super) fn rows(paths: &Paths, tree: &Tree, choice: &Choice, is_base: bool) -> Vec<Row> {
     let found = Found::of(paths, tree, choice);
     let mut rows = Vec::new();
     let mut open: Vec<(PathId, u16)> = Vec::new();
-    let last_first = |directory: PathId| {
-        let mut children = paths.children(directory).to_vec();
-        if choice.is_by_size {
-            let bytes = |path: &PathId| tree.at(*path).map_or(0, |shown| shown.bytes);
-            children.sort_by_key(|path| std::cmp::Reverse(bytes(path)));
-        }
-        children.reverse();
-        children
-    };
-    open.extend(last_first(paths.root()).into_iter().map(|path| (path, 0)));
+    let roots = paths.children(paths.root()).iter().rev();
+    open.extend(roots.map(|path| (*path, 0)));
     while let Some((path, depth)) = open.pop() {
         let Some(shown) = tree.at(path) else {
             continue;
@@ -83,8 +73,7 @@ pub(super) fn rows(paths: &Paths, tree: &Tree, choice: &Choice, is_base: bool) -
             is_open,
         });
         if is_open {
-            let children = last_first(path).into_iter();
-            open.extend(children.map(|child| (child, depth + 1)));
+            open.extend(children.iter().rev().map(|child| (*child, depth + 1)));
         }
     }
     rows
