@@ -21,6 +21,19 @@ install() {
     apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
 }
 
+# install_postgresql: the server's programs alone. No cluster of the machine's is made, and none is started: the tests make
+# their own.
+install_postgresql() {
+  [ "$(dpkg-query -W -f '${db:Status-Status}' postgresql 2>/dev/null)" != installed ] || return 0
+  local conf=/etc/postgresql-common/createcluster.conf as_root=() outcome=0
+  [ "$(id -u)" = 0 ] || as_root=(sudo)
+  install postgresql-common || return 1
+  "${as_root[@]}" sed -i '$a create_main_cluster = false' "$conf" || return 1
+  install postgresql || outcome=$?
+  "${as_root[@]}" sed -i '/^create_main_cluster = false$/d' "$conf"
+  return $outcome
+}
+
 # unpack_newer SUITE DIRECTORY NAME…: unpacks packages of a later Debian release, found by the machine's own package
 # sources, into a directory of their own, with their C library; nothing is installed. DIRECTORY/bin/PROGRAM runs one
 # of their programs. Fails where there is no such source.

@@ -51,13 +51,8 @@ pub struct OpenedLayer {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// What it is called means nothing.
-    #[error("find image {name}: {problem}")]
-    Name {
-        /// What was written.
-        name: String,
-        /// What is wrong with it.
-        problem: String,
-    },
+    #[error(transparent)]
+    Place(#[from] PlaceError),
     /// It is in the store, but not whole.
     #[error(transparent)]
     Inspect(#[from] InspectError),
@@ -86,19 +81,6 @@ pub enum OpenError {
     /// A temporary file can't be opened again.
     #[error("open a temporary file: {0}")]
     Temporary(#[source] io::Error),
-}
-
-impl From<PlaceError> for OpenError {
-    fn from(error: PlaceError) -> Self {
-        let (name, problem) = match error {
-            PlaceError::Path(name) => (name, "a path is missing".to_owned()),
-            PlaceError::Kind(name) => {
-                (name, "there are no images of this kind of place".to_owned())
-            }
-            PlaceError::Reference { text, source } => (text, source.to_string()),
-        };
-        Self::Name { name, problem }
-    }
 }
 
 impl From<TransportError> for OpenError {

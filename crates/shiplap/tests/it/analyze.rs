@@ -270,8 +270,7 @@ fn for_pipelines() {
     fs::write(store.path("strict"), "rules:\n  highestWastedBytes: 1KB\n").unwrap();
     check(&["--ci-config", "strict"], 1, "FAIL  wasted bytes");
     fs::remove_file(store.path(".dive-ci")).unwrap();
-    // A bound is enough.
-    let found = store.run(&["analyze", "--json", "--max-waste", "1", &path]);
+    let found = store.run(&["analyze", "--ci", "--json", "--max-waste", "1", &path]);
     assert_eq!(found.code, Some(1));
     let found: Value = serde_json::from_str(&found.stdout).unwrap();
     assert_eq!(found["verdicts"][0]["passed"], false);
@@ -309,8 +308,6 @@ fn on_a_terminal() {
     session.draws("-     archive.tar");
     session.types("r");
     session.draws("(no removed)");
-    session.types("s");
-    session.draws("4kB +     twin");
     session.types("?");
     session.draws("show or hide what is added");
     session.types("x");

@@ -1,6 +1,7 @@
 //! `hub`: what peers push, pull and find, who may do what, and what survives its end.
 
 mod distribution;
+mod elsewhere;
 mod hostile;
 mod mirror;
 mod people;

@@ -23,6 +23,74 @@ pub(crate) struct Start<'s> {
     pub(crate) within: &'s [&'s str],
     /// Its folder, if not one of its own.
     pub(crate) data: Option<&'s Path>,
+    /// Where its database and bucket are.
+    pub(crate) world: World,
+    /// Whether the database is another hub's, too, which has made the users.
+    pub(crate) is_second: bool,
+}
+
+/// Where a hub's things lie, as it is told by its environment; nothing said is its folder.
+#[derive(Clone, Default)]
+pub(crate) struct World(Vec<(String, String)>);
+
+/// What all hubs of this process have in their environment, as `NAME=value` lines; `{}` in a value
+/// stands for a name that nothing else has.
+pub(crate) const WORLD: &str = "SHIPLAP_TEST_HUB_WORLD";
+
+impl World {
+    /// A database and a bucket, each if there is one.
+    pub(crate) fn of(database: Option<&str>, place: Option<&str>) -> Self {
+        let mut variables = Vec::new();
+        let mut set = |name: &str, value: &str| variables.push((name.to_owned(), value.to_owned()));
+        if let Some(database) = database {
+            set("SHIPLAP_HUB_DATABASE", database);
+            set("PGPASSWORD", super::postgres::PASSWORD);
+        }
+        if let Some(place) = place {
+            set("SHIPLAP_HUB_STORAGE", place);
+            for (name, value) in super::bucket::CREDENTIALS {
+                set(name, value);
+            }
+        }
+        Self(variables)
+    }
+
+    /// The one that this process's hubs have, if they were told of one: a place of its own in it.
+    fn of_process() -> Self {
+        let Ok(text) = std::env::var(WORLD) else {
+            return Self::default();
+        };
+        let own = TempDir::new().unwrap();
+        let own = own.path().file_name().unwrap().to_str().unwrap();
+        let own: String = own.chars().filter(char::is_ascii_alphanumeric).collect();
+        let own = own.to_lowercase();
+        let variables = text.lines().filter_map(|line| line.split_once('='));
+        let variables: Vec<(String, String)> = variables
+            .map(|(name, value)| (name.to_owned(), value.replace("{}", &own)))
+            .collect();
+        // Whoever told of it knows how a database is made there.
+        if let Some((_, make)) = variables.iter().find(|(name, _)| name == "MAKE") {
+            let mut words = make.split(' ');
+            let mut command = std::process::Command::new(words.next().unwrap());
+            let password = super::postgres::PASSWORD;
+            super::judge::ask(command.args(words).env("PGPASSWORD", password));
+        }
+        Self(
+            variables
+                .into_iter()
+                .filter(|(name, _)| name != "MAKE")
+                .collect(),
+        )
+    }
+
+    /// As lines of [`WORLD`].
+    pub(crate) fn lines(&self) -> String {
+        let lines = self
+            .0
+            .iter()
+            .map(|(name, value)| format!("{name}={value}\n"));
+        lines.collect()
+    }
 }
 
 /// A running hub.
@@ -53,7 +121,14 @@ impl Hub {
 
     /// The same in any way.
     pub(crate) fn begin(start: &Start<'_>) -> Self {
-        let (store, folder) = (Store::new(), TempDir::new().unwrap());
+        let (mut store, folder) = (Store::new(), TempDir::new().unwrap());
+        let world = match &start.world {
+            World(variables) if variables.is_empty() => World::of_process(),
+            world => world.clone(),
+        };
+        for (name, value) in &world.0 {
+            store = store.with(name, value);
+        }
         let data = start.data.unwrap_or(folder.path()).to_path_buf();
         let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         let (arguments, within): (Vec<String>, Vec<String>) =
@@ -68,6 +143,9 @@ impl Hub {
             lines,
             arguments,
         };
+        if start.is_second {
+            return hub;
+        }
         for (name, more) in [("ship", None), ("other", None), ("admin", Some("--admin"))] {
             let verb = ["user", "add", "--password-stdin", name];
             let verb: Vec<&str> = verb.into_iter().chain(more).collect();
@@ -144,6 +222,11 @@ impl Hub {
         found
     }
 
+    /// What a user's requests say in `Authorization`.
+    pub(crate) fn basic(&self, user: &str) -> String {
+        format!("Basic {}", base64(&format!("{user}:{PASSWORD}")))
+    }
+
     /// Asks as a user, or as nobody if the name is empty.
     pub(crate) fn ask(
         &self,
@@ -154,7 +237,7 @@ impl Hub {
         body: &[u8],
     ) -> Message {
         let mut headers = headers.to_vec();
-        let basic = format!("Basic {}", base64(&format!("{user}:{PASSWORD}")));
+        let basic = self.basic(user);
         if !user.is_empty() {
             headers.push(("authorization", &basic));
         }

@@ -4,6 +4,7 @@
 //! Nothing here calls the product's crates: it is judged from outside, as a user sees it.
 
 pub(crate) mod base;
+pub(crate) mod bucket;
 pub(crate) mod container;
 pub(crate) mod double;
 pub(crate) mod http;
@@ -11,6 +12,7 @@ pub(crate) mod hub;
 pub(crate) mod image;
 pub(crate) mod judge;
 pub(crate) mod listing;
+pub(crate) mod postgres;
 pub(crate) mod registry;
 pub(crate) mod scene;
 pub(crate) mod table;
