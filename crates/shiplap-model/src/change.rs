@@ -4,6 +4,7 @@
 //! Read as Docker reads them (Dockerfile reference; `builder/dockerfile` and BuildKit's parser).
 //! Nothing here runs a command or looks at a file system.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use crate::config::ContainerConfig;
@@ -135,9 +136,8 @@ impl Draft {
             Kind::Cmd(command) => self.cmd(command),
             Kind::Entrypoint(command) => self.entrypoint(command),
             Kind::Env(pairs) => {
-                for (name, value) in self.pairs(&pairs)? {
-                    set_variable(&mut self.config.env, &name, &value);
-                }
+                let pairs = self.pairs(&pairs)?;
+                set_variables(&mut self.config.env, &pairs);
             }
             Kind::Expose(expose) => self.expose(&expose.ports)?,
             Kind::Healthcheck(check) => self.config.healthcheck = Some((&check).into()),
@@ -258,13 +258,22 @@ fn is_empty(command: &Command) -> bool {
     }
 }
 
-/// Sets a variable among `NAME=value`s, where it stands if it is there.
-pub fn set_variable(env: &mut Vec<String>, name: &str, value: &str) {
-    let pair = format!("{name}={value}");
-    let has_name = |old: &&mut String| old.split('=').next() == Some(name);
-    match env.iter_mut().find(has_name) {
-        Some(old) => *old = pair,
-        None => env.push(pair),
+/// Sets variables among `NAME=value`s, each where it stands if it is there. Names are looked up, not
+/// searched for: there may be many.
+pub fn set_variables(env: &mut Vec<String>, pairs: &[(String, String)]) {
+    let name_of = |pair: &String| pair.split('=').next().unwrap_or_default().to_owned();
+    let mut places = HashMap::with_capacity(env.len() + pairs.len());
+    for (place, pair) in env.iter().enumerate() {
+        // Of several with one name the first counts.
+        places.entry(name_of(pair)).or_insert(place);
+    }
+    for (name, value) in pairs {
+        let pair = format!("{name}={value}");
+        let place = *places.entry(name.clone()).or_insert(env.len());
+        match env.get_mut(place) {
+            Some(old) => *old = pair,
+            None => env.push(pair),
+        }
     }
 }
 

@@ -107,7 +107,8 @@ pub const DOCKERFILE_INSTRUCTIONS: usize = 10_000;
 /// command has its environment. Plans of real Dockerfiles have below one MiB.
 pub const PLAN_BYTES: usize = 64 << 20;
 
-/// Images of a build for whose names the nearest stage is looked up, in case they are misspelt.
+/// Names of images in a build, and of variables in its checks, for which the nearest known one is looked up,
+/// in case they are misspelt.
 pub const PLAN_SUGGESTIONS: usize = 64;
 
 /// Most errors of a Dockerfile that are told: nobody reads on.
@@ -119,6 +120,9 @@ pub const STAT_MEMORY_RECORDS: usize = 1_000_000;
 
 /// Most that one call of git may say where its answer is kept, in bytes: some lines are due.
 pub const GIT_OUTPUT_BYTES: u64 = 4 << 20;
+
+/// Largest commit or tree of a git repository that is read, in bytes (32 MiB): a tree of half a million files.
+pub const GIT_OBJECT_BYTES: u64 = 32 << 20;
 
 /// Longest path of a repository, in bytes: distribution's own bound.
 pub const REPOSITORY_BYTES: usize = 255;

@@ -11,11 +11,11 @@ use shiplap_model::dockerfile::{
 use shiplap_model::expansion::{self, Expansion};
 use shiplap_model::git_reference::GitReference;
 use shiplap_model::quote::quoted;
-use shiplap_model::{Platform, path};
+use shiplap_model::{Platform, limits, path};
 
 use super::{Notes, Rule, Subject, secret};
 use crate::plan::graph::{Graph, Node, Origin};
-use crate::plan::variables::Variables;
+use crate::plan::variables::{Arguments, Variables};
 use crate::plan::{State, Witness};
 
 /// Arguments that steer the builder and are never set.
@@ -31,6 +31,8 @@ pub(super) struct Observer<'s, 'n> {
     number: usize,
     /// Where the stage said what may be said once.
     said: BTreeMap<&'static str, Span>,
+    /// How many names are still looked up that may have been meant.
+    suggestions: usize,
 }
 
 impl<'s, 'n> Observer<'s, 'n> {
@@ -42,6 +44,7 @@ impl<'s, 'n> Observer<'s, 'n> {
             placed: BTreeSet::new(),
             number: 0,
             said: BTreeMap::new(),
+            suggestions: limits::PLAN_SUGGESTIONS,
         }
     }
 }
@@ -68,8 +71,10 @@ impl Witness for Observer<'_, '_> {
             instruction,
             variables: &state.variables,
             declared: &state.args,
+            before: &BTreeMap::new(),
             escape: self.escape,
             notes: &mut notes,
+            suggestions: &mut self.suggestions,
         };
         match &instruction.kind {
             Kind::Add(transfer) => look.transfer(transfer, "Add", self.subject),
@@ -146,9 +151,13 @@ struct Look<'l, 'n> {
     instruction: &'l Instruction,
     variables: &'l Variables,
     /// `ARG`s in scope.
-    declared: &'l [(String, Option<String>)],
+    declared: &'l Arguments,
+    /// Those that the line itself declares before what is looked at.
+    before: &'l BTreeMap<&'l str, Option<String>>,
     escape: char,
     notes: &'l mut Notes<'n>,
+    /// How many names are still looked up that may have been meant.
+    suggestions: &'l mut usize,
 }
 
 impl Look<'_, '_> {
@@ -156,9 +165,14 @@ impl Look<'_, '_> {
         self.notes.tell(rule, self.instruction.span, detail);
     }
 
+    fn variable(&self, name: &str) -> Option<&str> {
+        let before = self.before.get(name).and_then(Option::as_deref);
+        before.or_else(|| self.variables.get(name))
+    }
+
     /// Expands a word and tells what in it is not set; `None` if it can't be expanded.
     fn word(&mut self, word: &str) -> Option<String> {
-        let lookup = |name: &str| self.variables.get(name);
+        let lookup = |name: &str| self.variable(name);
         let expansion = expansion::expand(word, &lookup, self.escape).ok()?;
         self.unset(&expansion);
         Some(expansion.text)
@@ -166,12 +180,11 @@ impl Look<'_, '_> {
 
     fn unset(&mut self, expansion: &Expansion) {
         for name in &expansion.unset {
-            let is_declared = self.declared.iter().any(|(own, _)| own == name);
+            let is_declared = self.declared.has(name) || self.before.contains_key(name.as_str());
             if is_declared || STEERING.contains(&name.as_str()) {
                 continue;
             }
-            let known = self.variables.iter().map(|(name, _)| name);
-            let detail = match Meant::among(name, known) {
+            let detail = match self.meant(name) {
                 Meant(Some(meant)) => {
                     format!("Usage of undefined variable '${name}' (did you mean ${meant}?)")
                 }
@@ -179,6 +192,17 @@ impl Look<'_, '_> {
             };
             self.tell(Rule::UndefinedVar, detail);
         }
+    }
+
+    /// The variable that may have been meant.
+    fn meant(&mut self, name: &str) -> Meant {
+        let Some(left) = self.suggestions.checked_sub(1) else {
+            return Meant::default();
+        };
+        *self.suggestions = left;
+        let known = self.variables.iter().map(|(name, _)| name);
+        let before = self.before.iter().filter(|(_, value)| value.is_some());
+        Meant::among(name, known.chain(before.map(|(name, _)| *name)))
     }
 
     fn pairs(&mut self, pairs: &[Pair]) {
@@ -216,8 +240,7 @@ impl Look<'_, '_> {
 
     fn args(&mut self, args: &[ArgDeclaration], subject: &Subject<'_>) {
         // Each sees those before it on the line.
-        let mut variables = self.variables.clone();
-        let mut declared = self.declared.to_vec();
+        let mut before = BTreeMap::new();
         for arg in args {
             self.secret("ARG", &arg.name);
             let given = subject.input.build_args.get(&arg.name).cloned();
@@ -226,19 +249,18 @@ impl Look<'_, '_> {
                 (None, Some(default)) => {
                     let mut look = Look {
                         instruction: self.instruction,
-                        variables: &variables,
-                        declared: &declared,
+                        variables: self.variables,
+                        declared: self.declared,
+                        before: &before,
                         escape: self.escape,
                         notes: self.notes,
+                        suggestions: self.suggestions,
                     };
                     look.word(default)
                 }
                 (None, None) => None,
             };
-            if let Some(value) = &value {
-                variables.set(&arg.name, value);
-            }
-            declared.push((arg.name.clone(), value));
+            before.insert(arg.name.as_str(), value);
         }
     }
 

@@ -5,12 +5,14 @@
 )]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use shiplap_model::Platform;
 use shiplap_model::dockerfile;
 
 use super::*;
+use crate::plan::ResolvedImage;
 
 fn table(name: &str) -> Vec<Value> {
     let path = format!("{}/../../testdata/{name}.json", env!("CARGO_MANIFEST_DIR"));
@@ -377,6 +379,24 @@ fn leaves_alone_what_is_meant() {
     check("FROM a\nSHELL [\"b\"]\nCMD c\n");
     check("FROM a\n# check=skip=UndefinedVar,Other // why\nUSER $B\n");
     check("# check=skip=all\nFROM a AS B\nMAINTAINER c\n");
+}
+
+#[test]
+fn looks_for_what_was_meant_so_often() {
+    let known: String = (0..2000).map(|number| format!(" A{number}b=1")).collect();
+    let unset: String = (0..200)
+        .map(|number| format!(" c{number}=$A{number}c"))
+        .collect();
+    let found = findings(
+        &format!("FROM a\nENV{known}\nLABEL{unset}\n"),
+        &Resolved::default(),
+    );
+    assert_eq!(found.warnings.len(), 200);
+    let meant = found
+        .warnings
+        .iter()
+        .filter(|warning| warning.detail.contains("did you mean"));
+    assert_eq!(meant.count(), shiplap_model::limits::PLAN_SUGGESTIONS);
 }
 
 #[test]

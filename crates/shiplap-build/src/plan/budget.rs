@@ -20,15 +20,6 @@ impl Default for Budget {
     }
 }
 
-/// What is left says nothing of whoever holds it.
-impl PartialEq for Budget {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Budget {}
-
 impl Budget {
     /// Takes so many bytes.
     pub(super) fn take(&self, bytes: usize) -> Result<(), Fault> {

@@ -11,28 +11,31 @@ use super::{Action, InlineFile, Mount, Run, naming, variables};
 
 /// Where scripts lie that bring their own interpreter.
 const SCRIPTS: &str = "/dev/pipes";
+/// Where a command finds the agent that has keys.
+const AGENT: &str = "SSH_AUTH_SOCK";
 
 impl Draft<'_> {
     pub(super) fn run(&mut self, run: &dockerfile::Run, text: &str) -> Result<Done, Fault> {
         let (args, files) = self.command(run);
         let mounts = self.mounts(&run.mounts)?;
-        let mut environment = self.state.variables.clone();
+        let variables = &self.state.variables;
+        let mut env = variables.pairs();
         let agent = mounts.iter().find(|mount| mount.kind == MountType::Ssh);
         if let Some(agent) = agent
-            && environment.get("SSH_AUTH_SOCK").is_none()
+            && variables.get(AGENT).is_none()
         {
-            environment.set("SSH_AUTH_SOCK", &agent.target);
+            env.push(format!("{AGENT}={}", agent.target));
         }
-        let created_by = self.created_by(&args);
+        let arguments = self.arguments();
         Ok(Done {
-            created_by,
+            created_by: created_by(&arguments, &args),
             name: Some(self.shown_run(run, text, &mounts)),
             action: Action::Run(Run {
                 args,
                 files,
-                env: environment.pairs(),
+                env,
                 proxy_env: variables::proxies(&self.graph.input.build_args),
-                args_used: self.arguments().into_iter().collect(),
+                args_used: arguments.into_iter().collect(),
                 mounts,
                 network: run.network,
                 security: run.security,
@@ -70,31 +73,12 @@ impl Draft<'_> {
 
     /// `ARG`s in scope, in order, with what they are now.
     fn arguments(&self) -> Vec<(String, String)> {
-        let mut arguments: Vec<(String, String)> = Vec::new();
-        for (name, value) in &self.state.args {
+        let arguments = self.state.args.iter().map(|(name, value)| {
             let now = self.state.variables.get(name);
-            let value = now.or(value.as_deref()).unwrap_or_default().to_owned();
-            match arguments.iter_mut().find(|(own, _)| own == name) {
-                Some((_, old)) => *old = value,
-                None => arguments.push((name.clone(), value)),
-            }
-        }
-        arguments
-    }
-
-    fn created_by(&self, args: &[String]) -> String {
-        let arguments = self.arguments();
-        let mut words = vec!["RUN".to_owned()];
-        if !arguments.is_empty() {
-            words.push(format!("|{}", arguments.len()));
-        }
-        words.extend(
-            arguments
-                .iter()
-                .map(|(name, value)| format!("{name}={value}")),
-        );
-        words.extend(args.iter().cloned());
-        format!("{} # buildkit", words.join(" "))
+            let value = now.or(value).unwrap_or_default();
+            (name.to_owned(), value.to_owned())
+        });
+        arguments.collect()
     }
 
     /// The line as progress shows it: quotes and unknown variables stay, secrets are stars.
@@ -115,6 +99,20 @@ impl Draft<'_> {
         let shown = expansion::expand_visibly(&line, &lookup, self.escape());
         naming::capitalised(&shown.unwrap_or(line))
     }
+}
+
+fn created_by(arguments: &[(String, String)], args: &[String]) -> String {
+    let mut words = vec!["RUN".to_owned()];
+    if !arguments.is_empty() {
+        words.push(format!("|{}", arguments.len()));
+    }
+    words.extend(
+        arguments
+            .iter()
+            .map(|(name, value)| format!("{name}={value}")),
+    );
+    words.extend(args.iter().cloned());
+    format!("{} # buildkit", words.join(" "))
 }
 
 /// The first line of a script.

@@ -12,7 +12,7 @@ use super::budget::{self, Budget};
 use super::error::{Fault, PlanError};
 use super::graph::Graph;
 use super::naming::{self, Naming};
-use super::variables::Variables;
+use super::variables::{Arguments, Variables};
 use super::{Action, StageId, Step};
 
 /// What a stage hands on to those that begin with it.
@@ -20,8 +20,8 @@ use super::{Action, StageId, Step};
 pub(crate) struct State {
     /// What the next instruction sees.
     pub(crate) variables: Variables,
-    /// `ARG`s in scope, and their values if they have one.
-    pub(crate) args: Vec<(String, Option<String>)>,
+    /// `ARG`s in scope.
+    pub(crate) args: Arguments,
     /// Architecture and the like, config and history.
     pub(crate) image: ImageConfig,
     /// Entries of its history that are those of the image at its root.
@@ -121,7 +121,7 @@ impl State {
         }
         Self {
             variables: Variables::of(&image.config.env, budget),
-            args: Vec::new(),
+            args: Arguments::default(),
             base_history: image.history.len(),
             image,
             platform: platform.clone(),

@@ -27,7 +27,7 @@ impl Draft<'_> {
             if let Some(value) = &value {
                 self.state.variables.set(name, value);
             }
-            self.state.args.push((name.clone(), value));
+            self.state.args.declare(name, value);
         }
         Ok(words.join(" "))
     }
@@ -39,12 +39,12 @@ impl Draft<'_> {
 
     pub(super) fn env(&mut self, pairs: &[Pair]) -> Result<String, Fault> {
         let mut words = vec!["ENV".to_owned()];
-        for (name, value) in self.pairs(pairs)? {
-            let pair = format!("{name}={value}");
-            self.state.variables.set(&name, &value);
-            change::set_variable(&mut self.config().env, &name, &value);
-            words.push(pair);
+        let pairs = self.pairs(pairs)?;
+        for (name, value) in &pairs {
+            self.state.variables.set(name, value);
+            words.push(format!("{name}={value}"));
         }
+        change::set_variables(&mut self.config().env, &pairs);
         Ok(words.join(" "))
     }
 

@@ -1,7 +1,8 @@
 //! Variables of a stage while its instructions are read: `ENV` and `ARG` set the same ones, the
 //! later wins; and the arguments that the Dockerfile's first lines know.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
 use shiplap_model::Platform;
 use shiplap_model::dockerfile::{Instruction, Kind};
@@ -13,9 +14,14 @@ use super::epoch;
 use super::error::{Fault, PlanError};
 
 /// Names and values, in the order in which they were set last.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Variables {
-    entries: Vec<(String, String)>,
+    /// By the turn in which they were set.
+    entries: BTreeMap<u64, (Rc<str>, String)>,
+    /// In which turn each was set.
+    turns: HashMap<Rc<str>, u64>,
+    /// The turn of what is set next.
+    next: u64,
     /// Whatever is expanded is taken from it.
     pub(super) budget: Budget,
 }
@@ -24,8 +30,8 @@ impl Variables {
     /// Those of `NAME=value`s.
     pub(super) fn of(pairs: &[String], budget: &Budget) -> Self {
         let mut variables = Self {
-            entries: Vec::new(),
             budget: budget.clone(),
+            ..Self::default()
         };
         for pair in pairs {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -35,23 +41,28 @@ impl Variables {
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        let entry = self.entries.iter().rev().find(|(own, _)| own == name);
-        entry.map(|(_, value)| value.as_str())
+        let (_, value) = self.entries.get(self.turns.get(name)?)?;
+        Some(value)
     }
 
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.remove(name);
-        self.entries.push((name.to_owned(), value.to_owned()));
+        let name: Rc<str> = name.into();
+        self.turns.insert(Rc::clone(&name), self.next);
+        self.entries.insert(self.next, (name, value.to_owned()));
+        self.next += 1;
     }
 
     pub(super) fn remove(&mut self, name: &str) {
-        self.entries.retain(|(own, _)| own != name);
+        if let Some(turn) = self.turns.remove(name) {
+            self.entries.remove(&turn);
+        }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.entries
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .values()
+            .map(|(name, value)| (&**name, value.as_str()))
     }
 
     /// `NAME=value` of each.
@@ -84,6 +95,35 @@ impl Variables {
     fn taken(&self, text: String) -> Result<String, Fault> {
         self.budget.take(text.len())?;
         Ok(text)
+    }
+}
+
+/// `ARG`s in scope, in the order in which they were declared first, with their values if they have one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Arguments {
+    entries: Vec<(String, Option<String>)>,
+    places: HashMap<String, usize>,
+}
+
+impl Arguments {
+    pub(super) fn declare(&mut self, name: &str, value: Option<String>) {
+        let known = self.places.get(name).copied();
+        match known.and_then(|place| self.entries.get_mut(place)) {
+            Some((_, old)) => *old = value,
+            None => {
+                self.places.insert(name.to_owned(), self.entries.len());
+                self.entries.push((name.to_owned(), value));
+            }
+        }
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.places.contains_key(name)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        let entries = self.entries.iter();
+        entries.map(|(name, value)| (name.as_str(), value.as_deref()))
     }
 }
 

@@ -63,6 +63,40 @@ fn many_stages() {
     assert_eq!(plan_text(&text, &input()).unwrap().stages.len(), 401);
 }
 
+/// `word` with so many pairs, each on a line of its own.
+fn pairs(word: &str, count: usize, value: &str) -> String {
+    let pairs = (0..count).map(|number| format!(" \\\n  V{number}={value}"));
+    format!("{word}{}\n", pairs.collect::<String>())
+}
+
+#[test]
+fn many_variables() {
+    const COUNT: usize = 100_000;
+    let first = pairs("ENV", COUNT, "1");
+    let again = pairs("ENV", COUNT, "2$V1");
+    let text = format!("FROM a\n{first}{again}RUN x\n");
+    let plan = plan_text(&text, &input()).unwrap();
+    let env = &plan.stages[0].config.config.env;
+    assert_eq!(env.len(), COUNT + 1);
+    assert_eq!(
+        env[0],
+        stand_in().config.env[0],
+        "what is set again keeps its place"
+    );
+    assert_eq!((&*env[1], &*env[COUNT]), ("V0=21", "V99999=21"));
+    let Action::Run(run) = &plan.stages[0].steps[2].action else {
+        panic!("{:?}", plan.stages[0].steps[2].name);
+    };
+    assert_eq!(run.env, *env);
+
+    let text = format!("FROM a\n{}RUN x\n", pairs("ARG", COUNT, "1"));
+    let plan = plan_text(&text, &input()).unwrap();
+    let Action::Run(run) = &plan.stages[0].steps[1].action else {
+        panic!("{:?}", plan.stages[0].steps[1].name);
+    };
+    assert_eq!(run.args_used.len(), COUNT);
+}
+
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(48))]
 
