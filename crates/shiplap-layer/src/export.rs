@@ -44,10 +44,24 @@ pub fn export<W: Write>(
     tars: &[&File],
     out: &mut Writer<W>,
 ) -> Result<(), ExportError> {
+    export_under(stack, tars, b"", out)
+}
+
+/// The same, with all of it in the directory `top` of the tar, which has an entry of its own in any case.
+///
+/// # Errors
+/// Any [`ExportError`].
+pub fn export_under<W: Write>(
+    stack: &Stack,
+    tars: &[&File],
+    top: &[u8],
+    out: &mut Writer<W>,
+) -> Result<(), ExportError> {
     let root = stack.root()?;
     let implied = matches!(root.facts.kind, Type::Directory { implied: true, .. });
+    let implied = implied && top.is_empty();
     let entries = stack.walk(root).skip(usize::from(implied));
-    write(stack, tars, entries, out)
+    write_under(stack, tars, entries, top, out)
 }
 
 /// Writes `entries` of `stack` in the order given; a file that came before under another name
@@ -61,22 +75,37 @@ pub fn write<W: Write>(
     entries: impl IntoIterator<Item = Result<Found, StackError>>,
     out: &mut Writer<W>,
 ) -> Result<(), ExportError> {
+    write_under(stack, tars, entries, b"", out)
+}
+
+fn write_under<W: Write>(
+    stack: &Stack,
+    tars: &[&File],
+    entries: impl IntoIterator<Item = Result<Found, StackError>>,
+    top: &[u8],
+    out: &mut Writer<W>,
+) -> Result<(), ExportError> {
     let mut first_names: HashMap<(usize, Inode), Vec<u8>> = HashMap::new();
     for found in entries {
         let found = found?;
+        let path = match (top.is_empty(), found.path.is_empty()) {
+            (true, _) => found.path.clone(),
+            (false, true) => top.to_vec(),
+            (false, false) => [top, b"/", &found.path].concat(),
+        };
         let metadata = metadata(stack, &found)?;
         let is_shared = !found.is_directory() && (found.nlink() > 1 || stack.links_layers());
         let inode = (found.layer, found.inode);
         if is_shared && let Some(target) = first_names.get(&inode) {
-            out.hard_link(&found.path, &metadata, target)?;
+            out.hard_link(&path, &metadata, target)?;
             continue;
         }
-        match entry(stack, tars, &found, &metadata, out) {
+        match entry(stack, tars, (&found, &path), &metadata, out) {
             Err(ExportError::Stack(error)) if error.is_gone() => continue,
             result => result?,
         }
         if is_shared {
-            first_names.insert(inode, found.path);
+            first_names.insert(inode, path);
         }
     }
     Ok(())
@@ -97,11 +126,10 @@ fn metadata(stack: &Stack, found: &Found) -> Result<Metadata, StackError> {
 fn entry<W: Write>(
     stack: &Stack,
     tars: &[&File],
-    found: &Found,
+    (found, path): (&Found, &[u8]),
     metadata: &Metadata,
     out: &mut Writer<W>,
 ) -> Result<(), ExportError> {
-    let path = &found.path;
     match found.facts.kind {
         Type::Directory { .. } if path.is_empty() => out.directory(b".", metadata)?,
         Type::Directory { .. } => out.directory(path, metadata)?,
@@ -118,7 +146,7 @@ fn entry<W: Write>(
             let content = stack.content(found)?;
             let layer = content.layer;
             let tar = tars.get(layer).ok_or_else(|| ExportError::NoTar {
-                path: path.clone(),
+                path: found.path.clone(),
                 layer,
             })?;
             out.file(path, metadata, size_bytes, &mut content.reader(tar))?;

@@ -11,6 +11,7 @@ pub mod erofs;
 pub mod export;
 pub mod ingest;
 pub mod root;
+pub mod squash;
 pub mod stack;
 pub mod tar;
 pub mod tree;

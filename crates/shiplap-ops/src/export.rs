@@ -1,5 +1,6 @@
 //! `export`: the root file system of an image, or of a container, as one tar.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -46,6 +47,65 @@ pub fn export(context: &Context, name: &str, output: Output<'_>) -> Result<(), E
     export_stack(&image.stack, &image.tars, name, output)
 }
 
+/// Writes the merged trees of several images as one tar, each in a directory of its own, or, where that is
+/// not named, beside the others.
+///
+/// # Errors
+/// [`ExportRootError`]; then there is no file.
+pub fn export_several(
+    context: &Context,
+    images: &[(Option<String>, String)],
+    output: Output<'_>,
+) -> Result<(), ExportRootError> {
+    to_output(output, |writer| {
+        for (directory, name) in images {
+            let image = snapshot::open(context, name)?;
+            let tars: Vec<_> = image.tars.iter().collect();
+            let top = directory.as_deref().unwrap_or_default().as_bytes();
+            let written = export::export_under(&image.stack, &tars, top, writer);
+            written.map_err(failed(name))?;
+        }
+        Ok(())
+    })
+}
+
+/// What several images have at one path, but for directories: the path, and the places of the first two
+/// images that have it.
+///
+/// # Errors
+/// [`ExportRootError`].
+pub fn collision(
+    context: &Context,
+    images: &[String],
+) -> Result<Option<(Vec<u8>, usize, usize)>, ExportRootError> {
+    let mut seen: HashMap<Vec<u8>, usize> = HashMap::new();
+    for (number, name) in images.iter().enumerate() {
+        let stack = snapshot::open(context, name)?.stack;
+        let root = stack.root().map_err(|error| failed(name)(error.into()))?;
+        for found in stack.walk(root) {
+            let found = found.map_err(|error| failed(name)(error.into()))?;
+            if found.is_directory() {
+                continue;
+            }
+            match seen.get(&found.path) {
+                Some(first) => return Ok(Some((found.path, *first, number))),
+                None => {
+                    seen.insert(found.path, number);
+                }
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn failed(name: &str) -> impl Fn(ExportError) -> ExportRootError + use<> {
+    let name = name.to_owned();
+    move |source| ExportRootError::Export {
+        name: name.clone(),
+        source,
+    }
+}
+
 /// Writes the tree of `stack`, whose layers have the tars `tars`, as a tar.
 pub(crate) fn export_stack(
     stack: &Stack,
@@ -54,33 +114,37 @@ pub(crate) fn export_stack(
     output: Output<'_>,
 ) -> Result<(), ExportRootError> {
     let tars: Vec<_> = tars.iter().collect();
+    to_output(output, |writer| {
+        export::export(stack, &tars, writer).map_err(failed(name))
+    })
+}
+
+/// Lets `fill` write a tar to where it goes.
+fn to_output(
+    output: Output<'_>,
+    fill: impl FnOnce(&mut Writer<&mut dyn Write>) -> Result<(), ExportRootError>,
+) -> Result<(), ExportRootError> {
     match output {
-        Output::Stream(stream) => write(stack, &tars, name, Path::new("-"), stream).map(drop),
+        Output::Stream(stream) => write(Path::new("-"), stream, fill),
         Output::File(path) => {
-            let file = NewFile::create(&path)?;
-            let file = write(stack, &tars, name, &path, file)?;
+            let mut file = NewFile::create(&path)?;
+            write(&path, &mut file, fill)?;
             Ok(file.finish()?)
         }
     }
 }
 
-fn write<W: Write>(
-    stack: &Stack,
-    tars: &[&File],
-    name: &str,
+fn write(
     path: &Path,
-    out: W,
-) -> Result<W, ExportRootError> {
+    out: &mut dyn Write,
+    fill: impl FnOnce(&mut Writer<&mut dyn Write>) -> Result<(), ExportRootError>,
+) -> Result<(), ExportRootError> {
     let mut out = BufWriter::with_capacity(1 << 20, out);
-    let failed = |source| ExportRootError::Export {
-        name: name.to_owned(),
-        source,
-    };
-    let mut writer = Writer::new(&mut out);
-    export::export(stack, tars, &mut writer).map_err(failed)?;
-    writer.finish().map_err(|error| failed(error.into()))?;
-    let into_inner = out
-        .into_inner()
-        .map_err(std::io::IntoInnerError::into_error);
-    Ok(into_inner.map_err(TransportError::io("write", path))?)
+    let mut writer = Writer::new(&mut out as &mut dyn Write);
+    fill(&mut writer)?;
+    let finished = writer.finish().map(drop);
+    let failed = failed(&path.display().to_string());
+    finished.map_err(|error| failed(error.into()))?;
+    let flushed = out.flush();
+    flushed.map_err(|error| TransportError::io("write", path)(error).into())
 }

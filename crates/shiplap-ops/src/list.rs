@@ -12,7 +12,8 @@ use crate::select::{SelectError, Selection};
 /// Which images, in which order.
 #[derive(Debug, Clone, Default)]
 pub struct ListOptions {
-    /// Images that only other images are made from, too.
+    /// Images that only other images are made from, too, and those of an index beside the one that its tag
+    /// means here.
     pub all: bool,
     /// A name, or a pattern of names as for the filter `reference`.
     pub name: Option<String>,
@@ -70,6 +71,7 @@ pub fn list(context: &Context, options: &ListOptions) -> Result<Vec<ListedImage>
     let mut images = store.image_lines(selection.wants_labels())?;
     if !options.all {
         hide_intermediate(&mut images);
+        images.retain(|image| !image.is_part || !image.tags.is_empty());
     }
     images.retain_mut(|image| selection.takes(image));
     if options.sort == ListOrder::Size {

@@ -58,6 +58,8 @@ pub fn prune(context: &Context, options: &PruneOptions) -> Result<PruneReport, P
     let mut images = store.image_lines(selection.wants_labels())?;
     keep_last(&mut images, options.keep_last);
     images.retain(|image| image.containers == 0 && (!only_dangling || image.is_dangling()));
+    // They go with the tag whose parts they are.
+    images.retain(|image| !image.is_part || !image.tags.is_empty());
     images.retain_mut(|image| selection.takes(image));
     if options.dry_run {
         let ids: Vec<_> = images.iter().map(|image| image.id.clone()).collect();

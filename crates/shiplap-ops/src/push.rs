@@ -6,25 +6,22 @@
 //! the image's own manifest names, that manifest goes as it is, and the digest survives.
 
 mod error;
+mod index;
+mod layer;
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::num::NonZeroUsize;
-
-use shiplap_layer::compress::{self, CompressError, Compressed, GzipLevel, ZstdLevel};
 use shiplap_model::media_type::{self, LayerCompression};
 use shiplap_model::{Descriptor, Digest, ImageId, Manifest, Reference};
 use shiplap_registry::{Client, ManifestName, UploadMode};
-use shiplap_store::{CompressedForm, LayerRecord, Lease, NewImage, RepoDigest, Store};
+use shiplap_store::{Lease, NewImage, RepoDigest, Store};
 
 use crate::acquire::short;
 use crate::context::Context;
-use crate::parallel;
 use crate::progress::{Event, LayerState, Progress};
 use crate::transport::docker_archive::fetched;
 use crate::transport::{Fetched, TransportError};
 
 pub use error::PushError;
+pub use index::push_index_as;
 
 /// What to push.
 #[derive(Debug, Clone)]
@@ -74,14 +71,7 @@ pub fn push(
         let id = id.ok_or_else(|| PushError::NotTagged {
             reference: reference.clone(),
         })?;
-        let compression = options.compression;
-        return Ok(vec![push_as(
-            context,
-            &id,
-            &reference,
-            compression,
-            progress,
-        )?]);
+        return Ok(vec![push_tag(context, &id, &reference, options, progress)?]);
     }
     if reference.tag().is_some() {
         return Err(PushError::TagWithAllTags {
@@ -107,8 +97,22 @@ pub fn push(
     tagged.sort_by_key(|(_, tag)| tag.to_string());
     tagged
         .iter()
-        .map(|(id, tag)| push_as(context, id, tag, options.compression, progress))
+        .map(|(id, tag)| push_tag(context, id, tag, options, progress))
         .collect()
+}
+
+/// Pushes what a tag names: an index with all its images, or an image.
+fn push_tag(
+    context: &Context,
+    id: &ImageId,
+    tag: &Reference,
+    options: &PushOptions,
+    progress: &dyn Progress,
+) -> Result<PushedImage, PushError> {
+    match context.store()?.named_index(tag)? {
+        Some(index) => push_index_as(context, &index, tag, options.compression, progress),
+        None => push_as(context, id, tag, options.compression, progress),
+    }
 }
 
 /// Pushes one image to a name that it need not have in the store.
@@ -137,21 +141,7 @@ pub fn push_as(
     if let Some(pushed) = push.unchanged(id, &own)? {
         return Ok(pushed);
     }
-    let layers = store.image_layers(id)?;
-    let descriptors = push.layers(&layers, own.first().map(|(_, manifest)| manifest))?;
-    let config = push.config(id, own.first().map(|(_, manifest)| manifest))?;
-    let same = own.iter().find(|(_, manifest)| {
-        manifest.config.digest == config.digest
-            && manifest
-                .layers
-                .iter()
-                .map(|l| &l.digest)
-                .eq(descriptors.iter().map(|l| &l.digest))
-    });
-    let document = match same {
-        Some((document, _)) => document.clone(),
-        None => push.new_manifest(config, descriptors)?,
-    };
+    let document = push.image(id, &own)?;
     push.put_manifest(&document)
 }
 
@@ -192,6 +182,26 @@ impl Push<'_> {
             ));
         }
         Ok(own)
+    }
+
+    /// Sees that the registry has all of an image but its manifest, which is what is to be put.
+    fn image(&self, id: &ImageId, own: &[(Fetched, Manifest)]) -> Result<Fetched, PushError> {
+        let newest = own.first().map(|(_, manifest)| manifest);
+        let layers = self.store.image_layers(id)?;
+        let descriptors = self.layers(&layers, newest)?;
+        let config = self.config(id, newest)?;
+        let same = own.iter().find(|(_, manifest)| {
+            manifest.config.digest == config.digest
+                && manifest
+                    .layers
+                    .iter()
+                    .map(|l| &l.digest)
+                    .eq(descriptors.iter().map(|l| &l.digest))
+        });
+        match same {
+            Some((document, _)) => Ok(document.clone()),
+            None => self.new_manifest(config, descriptors, newest),
+        }
     }
 
     /// If the tag names one of the image's own manifests already, there is nothing to do.
@@ -244,216 +254,6 @@ impl Push<'_> {
         }
     }
 
-    /// Sees that the registry has all layers, and in which form.
-    fn layers(
-        &self,
-        layers: &[LayerRecord],
-        own: Option<&Manifest>,
-    ) -> Result<Vec<Descriptor>, PushError> {
-        let forms = own
-            .map(|manifest| manifest.layers.as_slice())
-            .unwrap_or_default();
-        let layers: Vec<_> = layers
-            .iter()
-            .enumerate()
-            .map(|(number, layer)| (layer, forms.get(number)))
-            .collect();
-        let workers = self.context.settings().parallel_layers;
-        parallel::map(&layers, workers, |(layer, form)| self.layer(layer, *form))
-    }
-
-    fn layer(
-        &self,
-        layer: &LayerRecord,
-        own: Option<&Descriptor>,
-    ) -> Result<Descriptor, PushError> {
-        let forms = self.forms(layer, own)?;
-        let repository = self.reference.repository();
-        for form in &forms {
-            let there = self.client.blob_exists(repository, &form.digest);
-            if there.map_err(|error| self.transport(error))?.is_some() {
-                self.tell(&form.digest, LayerState::Present);
-                return self.settled(layer, form);
-            }
-        }
-        for form in &forms {
-            if self.mounted(form)? || self.sent_kept(form)? || self.copied(form)? {
-                return self.settled(layer, form);
-            }
-        }
-        self.compressed(layer)
-    }
-
-    /// The compressed forms that would do, the image's own first.
-    fn forms(
-        &self,
-        layer: &LayerRecord,
-        own: Option<&Descriptor>,
-    ) -> Result<Vec<CompressedForm>, PushError> {
-        let mut forms = self.store.compressed_forms(&layer.diff_id)?;
-        forms.sort_by_key(|form| own.is_none_or(|own| own.digest != form.digest));
-        forms.retain(|form| {
-            self.compression
-                .is_none_or(|wanted| LayerCompression::of(&form.media_type) == Some(wanted))
-        });
-        Ok(forms)
-    }
-
-    /// Has the registry take the blob from another of its repositories.
-    fn mounted(&self, form: &CompressedForm) -> Result<bool, PushError> {
-        let to = self.reference.repository();
-        let siblings = form
-            .locations
-            .iter()
-            .filter(|from| from.registry() == to.registry() && *from != to);
-        for from in siblings {
-            if self
-                .client
-                .mount(to, from, &form.digest)
-                .map_err(|error| self.transport(error))?
-            {
-                self.tell(&form.digest, LayerState::Mounted { from: from.path() });
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// Sends the compressed form that is kept here.
-    fn sent_kept(&self, form: &CompressedForm) -> Result<bool, PushError> {
-        if !form.kept || !self.lease.hold_blob(&form.digest)? {
-            return Ok(false);
-        }
-        let open = |offset: u64| -> io::Result<Box<dyn Read>> {
-            let (mut reader, _) = self
-                .store
-                .open_blob(&form.digest)
-                .map_err(io::Error::other)?;
-            io::copy(&mut reader.by_ref().take(offset), &mut io::sink())?;
-            Ok(Box::new(reader))
-        };
-        let repository = self.reference.repository();
-        self.client
-            .upload(
-                repository,
-                &form.digest,
-                form.size_bytes,
-                &open,
-                UploadMode::Auto,
-            )
-            .map_err(|error| self.transport(error))?;
-        self.tell(&form.digest, LayerState::Pushed);
-        Ok(true)
-    }
-
-    /// Copies the blob from where it came. That source may be gone: then it is no failure, the
-    /// layer is compressed anew.
-    fn copied(&self, form: &CompressedForm) -> Result<bool, PushError> {
-        let to = self.reference.repository();
-        for from in form.locations.iter().filter(|from| *from != to) {
-            let blob = match self.client.open_blob(from, &form.digest, form.size_bytes) {
-                Ok(blob) => blob,
-                Err(error) => {
-                    if matches!(error, shiplap_registry::Error::NotFound { .. }) {
-                        self.store.forget_location(&form.digest, from)?;
-                    }
-                    continue;
-                }
-            };
-            let mut blob = self.counted(&form.digest, form.size_bytes, blob);
-            match self.client.upload_stream(to, &mut blob) {
-                Ok(sent) if sent.digest == form.digest => {
-                    self.tell(&form.digest, LayerState::Pushed);
-                    return Ok(true);
-                }
-                Ok(_) => {}
-                Err(shiplap_registry::Error::Source { .. }) => {}
-                Err(error) => return Err(self.transport(error)),
-            }
-        }
-        Ok(false)
-    }
-
-    /// Compresses the layer while it is sent.
-    fn compressed(&self, layer: &LayerRecord) -> Result<Descriptor, PushError> {
-        let wanted = self.compression.unwrap_or(LayerCompression::Gzip);
-        let tar = self.store.open_tar(&layer.diff_id)?;
-        let id = layer.diff_id.digest();
-        let sent = if wanted == LayerCompression::None {
-            let mut tar = self.counted(id, layer.tar_bytes, tar);
-            self.client
-                .upload_stream(self.reference.repository(), &mut tar)
-        } else {
-            self.send_compressed(layer, tar, wanted)?
-        };
-        let sent = sent.map_err(|error| self.transport(error))?;
-        self.tell(id, LayerState::Pushed);
-        let form = CompressedForm {
-            digest: sent.digest,
-            size_bytes: sent.size_bytes,
-            media_type: wanted.oci_layer().to_owned(),
-            kept: false,
-            locations: Vec::new(),
-        };
-        self.settled(layer, &form)
-    }
-
-    fn send_compressed(
-        &self,
-        layer: &LayerRecord,
-        tar: File,
-        wanted: LayerCompression,
-    ) -> Result<Result<shiplap_registry::Uploaded, shiplap_registry::Error>, PushError> {
-        let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        let tar = self.counted(layer.diff_id.digest(), layer.tar_bytes, tar);
-        let failed = |source| PushError::Compress {
-            diff_id: layer.diff_id.clone(),
-            source,
-        };
-        let (mut outlet, inlet) = io::pipe().map_err(|e| failed(CompressError::Write(e)))?;
-        let compress = move || -> Result<Compressed, CompressError> {
-            match wanted {
-                LayerCompression::Zstd => compress::zstd(tar, inlet, ZstdLevel::default(), threads),
-                _ => compress::gzip(tar, inlet, GzipLevel::default(), threads),
-            }
-        };
-        std::thread::scope(|scope| {
-            let compressor = scope.spawn(compress);
-            let sent = self
-                .client
-                .upload_stream(self.reference.repository(), &mut outlet);
-            // A compressor that still writes must not wait for a reader that has given up.
-            drop(outlet);
-            let compressed = compressor
-                .join()
-                .unwrap_or_else(|_| Err(CompressError::Write(io::ErrorKind::Other.into())));
-            match (compressed, &sent) {
-                // A pipe that was cut is the upload's failure.
-                (Err(CompressError::Write(_)), Err(_)) => Ok(sent),
-                (Err(source), _) => Err(failed(source)),
-                (Ok(_), _) => Ok(sent),
-            }
-        })
-    }
-
-    /// Remembers that the repository has the form.
-    fn settled(&self, layer: &LayerRecord, form: &CompressedForm) -> Result<Descriptor, PushError> {
-        let locations = vec![self.reference.repository().clone()];
-        self.store.record_compressed(
-            &layer.diff_id,
-            &CompressedForm {
-                locations,
-                ..form.clone()
-            },
-        )?;
-        let media_type = form.media_type.clone();
-        Ok(Descriptor::new(
-            media_type,
-            form.digest.clone(),
-            form.size_bytes,
-        ))
-    }
-
     /// Sees that the registry has the config.
     fn config(&self, id: &ImageId, own: Option<&Manifest>) -> Result<Descriptor, PushError> {
         let bytes = self.store.read_blob(id.digest())?;
@@ -479,11 +279,12 @@ impl Push<'_> {
         Ok(descriptor)
     }
 
-    /// A manifest of the forms that the layers were sent in.
+    /// A manifest of the forms that the layers were sent in; what the image's own says beside stays.
     fn new_manifest(
         &self,
         config: Descriptor,
         layers: Vec<Descriptor>,
+        own: Option<&Manifest>,
     ) -> Result<Fetched, PushError> {
         let as_docker = config.media_type == media_type::DOCKER_CONFIG
             && layers
@@ -502,7 +303,7 @@ impl Push<'_> {
                 ..layer
             }
         });
-        let (own, config_type) = if as_docker {
+        let (media_type, config_type) = if as_docker {
             (media_type::DOCKER_MANIFEST, media_type::DOCKER_CONFIG)
         } else {
             (media_type::OCI_MANIFEST, media_type::OCI_CONFIG)
@@ -512,21 +313,31 @@ impl Push<'_> {
             ..config
         };
         let manifest = Manifest {
-            media_type: Some(own.to_owned()),
+            media_type: Some(media_type.to_owned()),
+            annotations: own.map_or_else(Default::default, |own| own.annotations.clone()),
             ..Manifest::new(config, layers.collect())
         };
         fetched(&manifest).map_err(|error| self.transport(error))
     }
 
-    /// Sends the manifest, and records by what digest the image is known there.
-    fn put_manifest(&self, document: &Fetched) -> Result<PushedImage, PushError> {
+    fn media_type(&self, document: &Fetched) -> Result<String, PushError> {
+        let media_type = crate::transport::registry::media_type_of(document);
+        media_type.map_err(|error| self.transport(error))
+    }
+
+    fn send_manifest(&self, document: &Fetched, name: ManifestName<'_>) -> Result<(), PushError> {
         let repository = self.reference.repository();
-        let media_type = crate::transport::registry::media_type_of(document)
-            .map_err(|error| self.transport(error))?;
-        let name = ManifestName::of(self.reference);
+        let media_type = self.media_type(document)?;
         self.client
             .put_manifest(repository, name, &media_type, &document.bytes)
-            .map_err(|error| self.transport(error))?;
+            .map(drop)
+            .map_err(|error| self.transport(error))
+    }
+
+    /// Sends the manifest, and records by what digest the image is known there.
+    fn put_manifest(&self, document: &Fetched) -> Result<PushedImage, PushError> {
+        self.send_manifest(document, ManifestName::of(self.reference))?;
+        let repository = self.reference.repository();
         self.lease.put_blob(&document.digest, &document.bytes)?;
         let digest = document.digest.clone();
         let repo_digest = RepoDigest {
@@ -545,46 +356,5 @@ impl Push<'_> {
             id: short(digest),
             state,
         });
-    }
-
-    fn counted<'r, R: Read>(
-        &'r self,
-        digest: &'r Digest,
-        total_bytes: u64,
-        inner: R,
-    ) -> Counted<'r, R> {
-        Counted {
-            inner,
-            progress: self.progress,
-            digest,
-            done_bytes: 0,
-            total_bytes,
-        }
-    }
-}
-
-/// A reader that tells how far it is.
-struct Counted<'a, R> {
-    inner: R,
-    progress: &'a dyn Progress,
-    digest: &'a Digest,
-    done_bytes: u64,
-    total_bytes: u64,
-}
-
-impl<R: Read> Read for Counted<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.done_bytes += count as u64;
-        let (done_bytes, total_bytes) = (self.done_bytes, self.total_bytes);
-        let state = LayerState::Pushing {
-            done_bytes,
-            total_bytes,
-        };
-        self.progress.event(Event::Layer {
-            id: short(self.digest),
-            state,
-        });
-        Ok(count)
     }
 }

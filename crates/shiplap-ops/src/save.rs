@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
-use shiplap_model::{AnyReference, ImageId, Platform, Reference};
+use shiplap_model::{AnyReference, Digest, Document, ImageId, Platform, Reference};
 use shiplap_store::{ResolveError, ResolvedBy, Store, StoreError};
 
 use crate::context::Context;
@@ -80,20 +80,99 @@ pub fn save_as(
     put(context.store()?, &[chosen], format, output)
 }
 
+/// Saves an index with all its images as an OCI layout, under names that it need not have in the store. Their
+/// manifests must be of layers that are not compressed, as those of a build are.
+///
+/// # Errors
+/// [`SaveError`]; then there is no file.
+pub fn save_index_as(
+    context: &Context,
+    index: &Digest,
+    names: &[Reference],
+    output: Output<'_>,
+) -> Result<(), SaveError> {
+    let store = context.store()?;
+    let bytes = store.read_blob(index)?;
+    let document = Document::parse(&bytes, None).map_err(|source| TransportError::Document {
+        digest: index.clone(),
+        source,
+    })?;
+    let manifests = match document {
+        Document::Index(index) => index.manifests,
+        Document::Manifest(_) => Vec::new(),
+    };
+    to_output(output, ArchiveFormat::Oci, |archive| {
+        for entry in &manifests {
+            let id = store.image_of_manifest(&entry.digest)?;
+            let id = id.ok_or_else(|| StoreError::BlobMissing {
+                digest: entry.digest.clone(),
+            })?;
+            let manifest = store.read_blob(&entry.digest)?;
+            let config = store.read_blob(id.digest())?;
+            archive.part(&manifest, &config, layers(store, &id)?)?;
+        }
+        Ok(archive.index(&bytes, names)?)
+    })
+}
+
 fn put(
     store: &Store,
     images: &[Chosen],
     format: ArchiveFormat,
     output: Output<'_>,
 ) -> Result<(), SaveError> {
+    to_output(output, format, |archive| {
+        for image in images {
+            let config = store.read_blob(image.id.digest())?;
+            archive.image(&config, layers(store, &image.id)?, &image.tags)?;
+        }
+        Ok(())
+    })
+}
+
+/// The layers of an image, each opened.
+fn layers(store: &Store, id: &ImageId) -> Result<Vec<ArchiveLayer<'static>>, SaveError> {
+    let layers = store.image_layers(id)?.into_iter().map(|layer| {
+        let tar: File = store.open_tar(&layer.diff_id)?;
+        Ok(ArchiveLayer {
+            diff_id: layer.diff_id,
+            tar_bytes: layer.tar_bytes,
+            open: Box::new(move || Ok(Box::new(tar) as Box<dyn Read>)),
+        })
+    });
+    layers.collect()
+}
+
+/// Lets `fill` write an archive to where it goes.
+fn to_output(
+    output: Output<'_>,
+    format: ArchiveFormat,
+    fill: impl FnOnce(&mut ArchiveWriter<BufWriter<&mut dyn Write>>) -> Result<(), SaveError>,
+) -> Result<(), SaveError> {
     match output {
-        Output::Stream(stream) => write(store, images, format, Path::new("-"), stream).map(drop),
+        Output::Stream(stream) => write(Path::new("-"), stream, format, fill),
         Output::File(path) => {
-            let file = NewFile::create(&path)?;
-            let file = write(store, images, format, &path, file)?;
+            let mut file = NewFile::create(&path)?;
+            write(&path, &mut file, format, fill)?;
             Ok(file.finish()?)
         }
     }
+}
+
+fn write(
+    path: &Path,
+    out: &mut dyn Write,
+    format: ArchiveFormat,
+    fill: impl FnOnce(&mut ArchiveWriter<BufWriter<&mut dyn Write>>) -> Result<(), SaveError>,
+) -> Result<(), SaveError> {
+    let out = BufWriter::with_capacity(1 << 20, out);
+    let mut archive = ArchiveWriter::new(path, out, format)?;
+    fill(&mut archive)?;
+    let out = archive.finish()?;
+    let flushed = out.into_inner().map_err(io::IntoInnerError::into_error);
+    flushed
+        .map(drop)
+        .map_err(|error| TransportError::io("write", path)(error).into())
 }
 
 /// The images of the names, each once, with all the tags that were asked for.
@@ -153,30 +232,4 @@ fn tagged(
         ResolvedBy::Id | ResolvedBy::RepoDigest(_) => None,
     };
     Ok((id, tag))
-}
-
-fn write<W: Write>(
-    store: &Store,
-    images: &[Chosen],
-    format: ArchiveFormat,
-    path: &Path,
-    out: W,
-) -> Result<W, SaveError> {
-    let mut archive = ArchiveWriter::new(path, BufWriter::with_capacity(1 << 20, out), format)?;
-    for image in images {
-        let config = store.read_blob(image.id.digest())?;
-        let mut layers = Vec::new();
-        for layer in store.image_layers(&image.id)? {
-            let tar: File = store.open_tar(&layer.diff_id)?;
-            layers.push(ArchiveLayer {
-                diff_id: layer.diff_id,
-                tar_bytes: layer.tar_bytes,
-                open: Box::new(move || Ok(Box::new(tar) as Box<dyn Read>)),
-            });
-        }
-        archive.image(&config, layers, &image.tags)?;
-    }
-    let out = archive.finish()?;
-    let into_inner = out.into_inner().map_err(io::IntoInnerError::into_error);
-    Ok(into_inner.map_err(TransportError::io("write", path))?)
 }

@@ -1,7 +1,7 @@
-//! `tag`: another name for an image.
+//! `tag`: another name for an image, or for an index of images.
 
 use shiplap_model::{ImageId, Reference};
-use shiplap_store::{ImageError, ResolveError, StoreError};
+use shiplap_store::{ImageError, ResolveError, ResolvedBy, StoreError};
 
 use crate::context::Context;
 
@@ -19,7 +19,7 @@ pub enum TagError {
     Store(#[from] StoreError),
 }
 
-/// Gives the image that `source` names the tag `target`; the image that had it before.
+/// Gives what `source` names the tag `target`; the image that had it before.
 ///
 /// # Errors
 /// [`TagError`].
@@ -29,6 +29,10 @@ pub fn tag(
     target: &Reference,
 ) -> Result<Option<ImageId>, TagError> {
     let store = context.store()?;
-    let id = store.resolve(source)?.id;
-    Ok(store.tag(&id, target)?)
+    let found = store.resolve(source)?;
+    let index = match &found.by {
+        ResolvedBy::Tag(tag) => store.named_index(tag)?,
+        ResolvedBy::Id | ResolvedBy::RepoDigest(_) => None,
+    };
+    Ok(store.tag_index(&found.id, index.as_ref(), target)?)
 }

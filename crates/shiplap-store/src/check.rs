@@ -427,6 +427,10 @@ fn take_away(tx: &Tx<'_>, digest: &Digest) -> Result<LostImages, StoreError> {
     )?;
     tx.execute("DELETE FROM layers WHERE diff_id = ?1", [digest.as_str()])?;
     tx.execute(
+        "UPDATE tags SET index_digest = NULL WHERE index_digest = ?1",
+        [digest.as_str()],
+    )?;
+    tx.execute(
         "UPDATE compressed SET kept = 0 WHERE digest = ?1",
         [digest.as_str()],
     )?;

@@ -51,6 +51,8 @@ pub struct NewImage<'a> {
     pub parent: Option<&'a ImageId>,
     /// Tags it gets; `latest` where there is none. They move away from other images.
     pub tags: &'a [Reference],
+    /// One of `indexes`, which is what the tags name, with this image for those who want one.
+    pub named_index: Option<&'a Digest>,
     /// What repositories call its manifest or index.
     pub repo_digests: &'a [RepoDigest],
 }
@@ -64,6 +66,7 @@ impl<'a> NewImage<'a> {
             indexes: &[],
             parent: None,
             tags: &[],
+            named_index: None,
             repo_digests: &[],
         }
     }
@@ -129,7 +132,7 @@ impl Lease {
         let tags = new.tags.iter().map(tag_of).collect::<Result<Vec<_>, _>>()?;
         store.write("record image", Durability::Durable, |tx| {
             let is_new = insert_image(tx, store.layout(), &facts, new)?;
-            let moved_tags = set_tags(tx, &facts.id, &tags)?;
+            let moved_tags = set_tags(tx, &facts.id, new.named_index, &tags)?;
             names::save(tx, store.layout())?;
             Ok(PutImage {
                 id: facts.id.clone(),
@@ -146,6 +149,19 @@ impl Store {
     /// # Errors
     /// [`StoreError::ImageMissing`], [`ImageError::TagWithDigest`], failures of the database.
     pub fn tag(&self, id: &ImageId, reference: &Reference) -> Result<Option<ImageId>, ImageError> {
+        self.tag_index(id, None, reference)
+    }
+
+    /// The same for a tag that names an index, which `id` is an image of.
+    ///
+    /// # Errors
+    /// As [`Store::tag`].
+    pub fn tag_index(
+        &self,
+        id: &ImageId,
+        index: Option<&Digest>,
+        reference: &Reference,
+    ) -> Result<Option<ImageId>, ImageError> {
         let tag = tag_of(reference)?;
         self.write("tag image", Durability::Durable, |tx| {
             if tx.number(
@@ -155,7 +171,7 @@ impl Store {
             {
                 return Err(StoreError::ImageMissing { id: id.clone() }.into());
             }
-            let moved = set_tags(tx, id, &[tag])?;
+            let moved = set_tags(tx, id, index, &[tag])?;
             names::save(tx, self.layout())?;
             Ok(moved.into_iter().next().map(|(_, before)| before))
         })
@@ -403,10 +419,11 @@ pub(crate) fn insert_repo_digest(
     Ok(())
 }
 
-/// Points tags at an image; those that pointed at another one, and which.
+/// Points tags at an image, or an index that it is of; those that pointed at another one, and which.
 pub(crate) fn set_tags(
     tx: &Tx<'_>,
     id: &ImageId,
+    index: Option<&Digest>,
     tags: &[Reference],
 ) -> Result<Vec<(Reference, ImageId)>, StoreError> {
     let mut moved = Vec::new();
@@ -418,9 +435,10 @@ pub(crate) fn set_tags(
             |cells| cells.parsed(0, "tags.image"),
         )?;
         tx.execute(
-            "INSERT INTO tags (reference, image) VALUES (?1, ?2)
-             ON CONFLICT (reference) DO UPDATE SET image = excluded.image",
-            (&name, id.digest().as_str()),
+            "INSERT INTO tags (reference, image, index_digest) VALUES (?1, ?2, ?3)
+             ON CONFLICT (reference) DO UPDATE
+             SET image = excluded.image, index_digest = excluded.index_digest",
+            (&name, id.digest().as_str(), index.map(Digest::as_str)),
         )?;
         moved.extend(
             before
@@ -499,6 +517,7 @@ impl Rest {
             last_tagged: self.last_tagged,
             tags: line.tags,
             repo_digests: line.repo_digests,
+            is_part: line.is_part,
             containers: line.containers,
         }
     }

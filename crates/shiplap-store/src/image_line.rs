@@ -63,6 +63,24 @@ pub(crate) fn read_lines(
             Ok(())
         },
     )?;
+    let of_part = if only.is_some() {
+        "b.image = ?1"
+    } else {
+        "?1 IS NULL"
+    };
+    tx.each(
+        &format!(
+            "SELECT b.image FROM tags t JOIN image_blobs b ON b.digest = t.index_digest
+             WHERE t.index_digest IS NOT NULL AND b.role = 'index' AND b.image <> t.image AND {of_part}"
+        ),
+        [only],
+        |cells| {
+            if let Some(line) = line_of(&mut lines, cells)? {
+                line.is_part = true;
+            }
+            Ok(())
+        },
+    )?;
     tx.each(
         &format!("SELECT image, count(*) FROM containers WHERE {of_one} GROUP BY image"),
         [only],
@@ -118,6 +136,7 @@ fn line_of_cells(cells: &Cells<'_, '_>) -> Result<ImageLine, StoreError> {
         labels,
         tags: Vec::new(),
         repo_digests: Vec::new(),
+        is_part: false,
         containers: 0,
     })
 }

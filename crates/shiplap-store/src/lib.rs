@@ -42,6 +42,7 @@ mod image_line;
 mod layout;
 mod lease;
 mod lock;
+mod named_index;
 mod names;
 mod rebuild;
 mod record;

@@ -26,6 +26,9 @@ pub(crate) struct Names {
     version: u32,
     /// From tag to image ID.
     pub(crate) tags: BTreeMap<String, String>,
+    /// From tag to the index that it names, if it names one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) indexes: BTreeMap<String, String>,
     /// From image ID to `repository@digest`.
     pub(crate) repo_digests: BTreeMap<String, Vec<String>>,
 }
@@ -45,6 +48,11 @@ pub(crate) fn recorded(tx: &Tx<'_>) -> Result<Names, StoreError> {
     let tags = tx.rows("SELECT reference, image FROM tags", [], |cells| {
         Ok((cells.text(0)?, cells.text(1)?))
     })?;
+    let indexes = tx.rows(
+        "SELECT reference, index_digest FROM tags WHERE index_digest IS NOT NULL",
+        [],
+        |cells| Ok((cells.text(0)?, cells.text(1)?)),
+    )?;
     let mut repo_digests: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let rows = tx.rows(
         "SELECT image, repository || '@' || digest FROM repo_digests ORDER BY repository, digest",
@@ -57,6 +65,7 @@ pub(crate) fn recorded(tx: &Tx<'_>) -> Result<Names, StoreError> {
     Ok(Names {
         version: VERSION,
         tags: tags.into_iter().collect(),
+        indexes: indexes.into_iter().collect(),
         repo_digests,
     })
 }

@@ -203,12 +203,13 @@ fn give_names(tx: &Tx<'_>, saved: &Names, findings: &mut Vec<Finding>) -> Result
         )?;
         Ok::<_, StoreError>(count > 0)
     };
-    for (tag, id) in &saved.tags {
-        let (Ok(tag), Ok(id)) = (tag.parse::<Reference>(), id.parse::<ImageId>()) else {
+    for (name, id) in &saved.tags {
+        let index = saved.indexes.get(name).and_then(|text| text.parse().ok());
+        let (Ok(tag), Ok(id)) = (name.parse::<Reference>(), id.parse::<ImageId>()) else {
             continue;
         };
         if is_here(&id)? {
-            set_tags(tx, &id, &[tag])?;
+            set_tags(tx, &id, index.as_ref(), &[tag])?;
         } else {
             let tags = vec![tag];
             findings.push(Finding::repaired(Fault::ImageLost { id, tags }));

@@ -60,15 +60,17 @@ pub struct ImageLine {
     pub tags: Vec<Reference>,
     /// Repository digests, sorted.
     pub repo_digests: Vec<RepoDigest>,
+    /// A tag names an index that it is of, though another image of it is what the tag means here.
+    pub is_part: bool,
     /// How many containers use it.
     pub containers: u64,
 }
 
 impl ImageLine {
-    /// Whether no tag names it (`--filter dangling=true`).
+    /// Whether no tag names it, nor an index that it is of (`--filter dangling=true`).
     #[must_use]
     pub fn is_dangling(&self) -> bool {
-        self.tags.is_empty()
+        self.tags.is_empty() && !self.is_part
     }
 }
 
@@ -99,6 +101,8 @@ pub struct Image {
     pub tags: Vec<Reference>,
     /// Repository digests, sorted.
     pub repo_digests: Vec<RepoDigest>,
+    /// A tag names an index that it is of, though another image of it is what the tag means here.
+    pub is_part: bool,
     /// How many containers use it.
     pub containers: u64,
 }
@@ -113,10 +117,10 @@ impl Image {
         }
     }
 
-    /// Whether no tag names it (`--filter dangling=true`).
+    /// Whether no tag names it, nor an index that it is of (`--filter dangling=true`).
     #[must_use]
     pub fn is_dangling(&self) -> bool {
-        self.tags.is_empty()
+        self.tags.is_empty() && !self.is_part
     }
 }
 

@@ -5,6 +5,8 @@
 //! record ever names a file that is gone, and a process that dies in between leaves files that
 //! nothing names, which the next collection takes.
 //!
+//! With the last name of an index go its images that nothing else names.
+//!
 //! Docker refuses to remove an image that others were built from. Here a layer stays as long as
 //! any image has it, so a parent may go; its children keep its ID as a mere fact.
 
@@ -16,6 +18,7 @@ use crate::database::{Durability, Tx};
 use crate::error::StoreError;
 use crate::image::repo_digest_of_cells;
 use crate::lease::{Lease, disk_usage};
+use crate::named_index::{images_of, release, tags_of_part};
 use crate::names;
 use crate::record::{ContainerRecord, RepoDigest};
 use crate::resolve::{Resolved, ResolvedBy};
@@ -40,6 +43,17 @@ pub enum RemoveError {
         id: ImageId,
         /// The container, a live one if there is any.
         container: Box<ContainerRecord>,
+    },
+    /// It is of an index that has a name. Gives way to force: then the name is its other image's alone.
+    #[error(
+        "remove image {id}: it is part of {}; remove that, or use force",
+        listed(tags)
+    )]
+    Part {
+        /// The image.
+        id: ImageId,
+        /// The tags that name the index.
+        tags: Vec<Reference>,
     },
     /// It was named by ID and has several names. Gives way to force.
     #[error(
@@ -132,18 +146,21 @@ impl Store {
         options: RemoveOptions,
     ) -> Result<Removed, RemoveError> {
         let (mut steps, deleted) = self.write("remove image", Durability::Durable, |tx| {
-            let mut steps = take_names(tx, target, options)?;
-            let stays = is_named(tx, &target.id)? || !containers_of(tx, &target.id)?.is_empty();
-            let deleted = if stays {
-                None
-            } else {
-                Some(delete_records(tx, &target.id)?)
-            };
-            names::save(tx, self.layout())?;
-            if let Some(deleted) = &deleted {
-                steps.push(Removal::Image(target.id.clone()));
-                steps.extend(deleted.layer_steps());
+            let Taken { mut steps, parts } = take_names(tx, target, options)?;
+            let mut deleted: Option<Deleted> = None;
+            for id in [&target.id].into_iter().chain(&parts) {
+                if is_named(tx, id)? || !containers_of(tx, id)?.is_empty() {
+                    continue;
+                }
+                let records = delete_records(tx, id)?;
+                steps.push(Removal::Image(id.clone()));
+                steps.extend(records.layer_steps());
+                match &mut deleted {
+                    Some(deleted) => deleted.digests.extend(records.digests),
+                    None => deleted = Some(records),
+                }
             }
+            names::save(tx, self.layout())?;
             Ok::<_, RemoveError>((steps, deleted))
         })?;
         steps.dedup();
@@ -231,12 +248,19 @@ pub(crate) fn is_needed(tx: &Tx<'_>, digest: &Digest) -> Result<bool, StoreError
     Ok(needs > 0)
 }
 
+/// Names that went.
+struct Taken {
+    steps: Vec<Removal>,
+    /// Other images of indexes that they named.
+    parts: Vec<ImageId>,
+}
+
 /// Takes the names that go, if nothing forbids it.
 fn take_names(
     tx: &Tx<'_>,
     target: &Resolved,
     options: RemoveOptions,
-) -> Result<Vec<Removal>, RemoveError> {
+) -> Result<Taken, RemoveError> {
     let id = &target.id;
     if tx.number(
         "SELECT count(*) FROM images WHERE id = ?1",
@@ -287,8 +311,28 @@ fn take_names(
             tags,
         });
     }
+    if target.by == ResolvedBy::Id && tags.is_empty() {
+        let tags = tags_of_part(tx, id)?;
+        if !tags.is_empty() && !options.force {
+            let id = id.clone();
+            return Err(RemoveError::Part { id, tags });
+        }
+        release(tx, &tags)?;
+    }
+    delete_names(tx, id, gone_tags, gone_digests)
+}
+
+/// Takes these names of an image, and what they are of other images of indexes that they name.
+fn delete_names(
+    tx: &Tx<'_>,
+    id: &ImageId,
+    gone_tags: Vec<Reference>,
+    gone_digests: Vec<RepoDigest>,
+) -> Result<Taken, RemoveError> {
     let mut steps = Vec::new();
+    let mut parts = Vec::new();
     for tag in gone_tags {
+        parts.extend(parts_of(tx, id, &tag)?);
         tx.execute(
             "DELETE FROM tags WHERE reference = ?1 AND image = ?2",
             (tag.to_string(), id.digest().as_str()),
@@ -304,9 +348,38 @@ fn take_names(
                 id.digest().as_str(),
             ),
         )?;
+        for part in &parts {
+            // A part may be of older indexes there, too; one with a tag of its own is more than a part.
+            tx.execute(
+                "DELETE FROM repo_digests WHERE repository = ?1 AND image = ?2
+                 AND (digest = ?3 OR NOT EXISTS (SELECT 1 FROM tags WHERE image = ?2))",
+                (
+                    gone.repository.to_string(),
+                    part.digest().as_str(),
+                    gone.digest.as_str(),
+                ),
+            )?;
+        }
         steps.push(Removal::UntaggedDigest(gone));
     }
-    Ok(steps)
+    parts.sort_unstable();
+    parts.dedup();
+    Ok(Taken { steps, parts })
+}
+
+/// The other images of the index that a tag of the image names.
+fn parts_of(tx: &Tx<'_>, id: &ImageId, tag: &Reference) -> Result<Vec<ImageId>, StoreError> {
+    let index: Option<Option<Digest>> = tx.row(
+        "SELECT index_digest FROM tags WHERE reference = ?1",
+        [tag.to_string()],
+        |cells| cells.maybe_parsed(0, "tags.index_digest"),
+    )?;
+    let mut parts = match index.flatten() {
+        Some(index) => images_of(tx, &index)?,
+        None => Vec::new(),
+    };
+    parts.retain(|part| part != id);
+    Ok(parts)
 }
 
 /// At most one tag, and all names within one repository: Docker's condition for removal by ID.
@@ -324,7 +397,7 @@ fn is_named(tx: &Tx<'_>, id: &ImageId) -> Result<bool, StoreError> {
         "SELECT (SELECT count(*) FROM tags WHERE image = ?1) + (SELECT count(*) FROM repo_digests WHERE image = ?1)",
         [id.digest().as_str()],
     )?;
-    Ok(names > 0)
+    Ok(names > 0 || !tags_of_part(tx, id)?.is_empty())
 }
 
 /// What the records of a removed image leave behind.

@@ -1,8 +1,9 @@
 //! From what a user writes to an image, by Docker's rules: a whole ID, else a tag or repository
-//! digest, else the beginning of an ID. Names win over short IDs.
+//! digest, else the beginning of an ID. Names win over short IDs. The digest of an index means its image for
+//! this machine.
 
 use shiplap_model::reference::{AnyReference, Reference, ReferenceError};
-use shiplap_model::{ImageId, Platform};
+use shiplap_model::{Digest, ImageId, Platform};
 
 use crate::database::Tx;
 use crate::error::StoreError;
@@ -109,8 +110,11 @@ impl Store {
         match AnyReference::parse(name).map_err(invalid)? {
             AnyReference::Digest(digest) => {
                 let id = ImageId::from(digest);
-                let is_here = self.image(&id)?.is_some();
-                is_here.then(|| Resolved::by_id(id)).ok_or_else(not_found)
+                if self.image(&id)?.is_some() {
+                    return Ok(Resolved::by_id(id));
+                }
+                let image = self.image_of_index(id.digest())?;
+                image.map(Resolved::by_id).ok_or_else(not_found)
             }
             AnyReference::Named(reference) => self.read("find image", |tx| {
                 if let Some(found) = find_named(tx, &reference)? {
@@ -132,8 +136,8 @@ impl Store {
         }
     }
 
-    /// Finds the image that `name` means for a platform: what has the name, or what was chosen from
-    /// the same index. Without a platform it is [`Store::resolve`].
+    /// Finds the image that `name` means for a platform: what has the name, or what is of the index that has
+    /// it, or was chosen from the same one. Without a platform it is [`Store::resolve`].
     ///
     /// # Errors
     /// [`ResolveError`].
@@ -153,6 +157,16 @@ impl Store {
         if wanted.runs(&image.platform()) {
             return Ok(resolved);
         }
+        if let ResolvedBy::Tag(tag) = &resolved.by
+            && let Some(index) = self.named_index(tag)?
+        {
+            for id in self.index_images(&index)? {
+                let part = self.image(&id)?;
+                if part.is_some_and(|part| wanted.runs(&part.platform())) {
+                    return Ok(Resolved::by_id(id));
+                }
+            }
+        }
         for repo_digest in &image.repo_digests {
             for id in self.known_as(repo_digest)? {
                 let other = self.image(&id)?;
@@ -167,6 +181,19 @@ impl Store {
             wanted: Box::new(wanted.clone()),
             found: Box::new(image.platform()),
         })
+    }
+
+    /// The image of an index that is for this machine, or else any.
+    fn image_of_index(&self, index: &Digest) -> Result<Option<ImageId>, StoreError> {
+        let images = self.index_images(index)?;
+        let host = Platform::host();
+        for id in &images {
+            let image = self.image(id)?;
+            if image.is_some_and(|image| host.runs(&image.platform())) {
+                return Ok(Some(id.clone()));
+            }
+        }
+        Ok(images.into_iter().next())
     }
 
     /// Images that a repository knows by this digest: one of each platform that was pulled, if it is

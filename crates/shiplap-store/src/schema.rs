@@ -13,7 +13,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use crate::error::StoreError;
 
 /// The newest schema known.
-pub(crate) const VERSION: i64 = 2;
+pub(crate) const VERSION: i64 = 3;
 
 /// How long a writer waits for another's transaction. Transactions take milliseconds; the
 /// longest, on a slow disk with many removals, seconds.
@@ -147,6 +147,16 @@ CREATE TABLE builds (
 CREATE INDEX builds_by_start ON builds(started_us);
 ";
 
+/// Tags that name an index, with an image of it that is meant where one is wanted.
+const SCHEMA_3: &str = "
+ALTER TABLE tags ADD COLUMN index_digest TEXT;
+CREATE INDEX tags_by_index ON tags(index_digest) WHERE index_digest IS NOT NULL;
+";
+
+/// What is read in the place of a table of tags that knows no indexes, and can't be changed now.
+const TAGS_BEFORE_3: &str =
+    "CREATE TEMP VIEW tags AS SELECT reference, image, NULL AS index_digest FROM main.tags";
+
 /// Opens for reading and writing, and brings the schema up to date.
 pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
     let fail = StoreError::db("open", path);
@@ -198,10 +208,14 @@ pub(crate) fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
         }
     };
     settle(&connection).map_err(&fail)?;
-    if version(&connection, path)? == 0 {
-        // Whoever made it died before the tables: nothing was ever kept.
-        let root = path.parent().unwrap_or(path).to_owned();
-        return Err(StoreError::NoStore { root });
+    match version(&connection, path)? {
+        0 => {
+            // Whoever made it died before the tables: nothing was ever kept.
+            let root = path.parent().unwrap_or(path).to_owned();
+            return Err(StoreError::NoStore { root });
+        }
+        1 | 2 => connection.execute_batch(TAGS_BEFORE_3).map_err(&fail)?,
+        _ => {}
     }
     Ok(connection)
 }
@@ -250,7 +264,7 @@ fn upgrade(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
         .map_err(&fail)?;
     // Another process may have done it while this one waited.
     let version = version(&transaction, path)?;
-    for (step, schema) in (1..).zip([SCHEMA_1, SCHEMA_2]) {
+    for (step, schema) in (1..).zip([SCHEMA_1, SCHEMA_2, SCHEMA_3]) {
         if version < step {
             transaction.execute_batch(schema).map_err(&fail)?;
         }

@@ -52,6 +52,22 @@ pub enum PushError {
         /// Why.
         source: DocumentError,
     },
+    /// What is to be an index is none.
+    #[error("push {digest}: it is no index")]
+    NotAnIndex {
+        /// Which.
+        digest: Digest,
+    },
+    /// One of the images of an index is gone.
+    #[error(
+        "push {reference}: its image for {part} is not here any more; build it again, or push one image by a tag of its own"
+    )]
+    Part {
+        /// What was pushed.
+        reference: Reference,
+        /// The platform of it, or its digest.
+        part: String,
+    },
     /// A layer can't be compressed.
     #[error("compress layer {diff_id}: {source}")]
     Compress {

@@ -338,16 +338,7 @@ impl<W: Write> ArchiveWriter<W> {
         layers: Vec<ArchiveLayer<'_>>,
         tags: &[Reference],
     ) -> Result<(), TransportError> {
-        let mut descriptors = Vec::new();
-        for layer in layers {
-            let digest = layer.diff_id.digest().clone();
-            descriptors.push(Descriptor::new(
-                media_type::OCI_LAYER,
-                digest,
-                layer.tar_bytes,
-            ));
-            self.layer(layer)?;
-        }
+        let descriptors = self.layers(layers)?;
         let config_descriptor = Descriptor::of(media_type::OCI_CONFIG, config);
         let config_digest = config_descriptor.digest.clone();
         self.document(&config_digest, config)?;
@@ -368,6 +359,46 @@ impl<W: Write> ArchiveWriter<W> {
         self.manifests.extend(layout::named(&descriptor, tags));
         self.items.push(item);
         Ok(())
+    }
+
+    /// Adds an image with its own manifest, for an index to name: of its layers as they are here.
+    ///
+    /// # Errors
+    /// Failures of reading and writing.
+    pub fn part(
+        &mut self,
+        manifest: &[u8],
+        config: &[u8],
+        layers: Vec<ArchiveLayer<'_>>,
+    ) -> Result<(), TransportError> {
+        self.layers(layers)?;
+        self.document(&Digest::of(config), config)?;
+        self.document(&Digest::of(manifest), manifest)
+    }
+
+    /// Adds an index whose images were added, with its tags. Only an OCI layout can name it.
+    ///
+    /// # Errors
+    /// Failures of writing.
+    pub fn index(&mut self, index: &[u8], tags: &[Reference]) -> Result<(), TransportError> {
+        self.document(&Digest::of(index), index)?;
+        let descriptor = Descriptor::of(media_type::OCI_INDEX, index);
+        self.manifests.extend(layout::named(&descriptor, tags));
+        Ok(())
+    }
+
+    fn layers(&mut self, layers: Vec<ArchiveLayer<'_>>) -> Result<Vec<Descriptor>, TransportError> {
+        let mut descriptors = Vec::with_capacity(layers.len());
+        for layer in layers {
+            let digest = layer.diff_id.digest().clone();
+            descriptors.push(Descriptor::new(
+                media_type::OCI_LAYER,
+                digest,
+                layer.tar_bytes,
+            ));
+            self.layer(layer)?;
+        }
+        Ok(descriptors)
     }
 
     fn layer(&mut self, layer: ArchiveLayer<'_>) -> Result<(), TransportError> {

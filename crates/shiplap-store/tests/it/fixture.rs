@@ -77,6 +77,8 @@ pub(crate) struct Sample {
     pub(crate) tags: Vec<&'static str>,
     pub(crate) repo_digests: Vec<&'static str>,
     pub(crate) author: String,
+    /// `amd64`, if nothing is said.
+    pub(crate) architecture: Option<&'static str>,
 }
 
 impl Sample {
@@ -117,7 +119,7 @@ impl Sample {
             .map(|(key, value)| ((*key).to_owned(), json!(value)))
             .collect();
         let mut config = json!({
-            "architecture": "amd64", "os": "linux", "author": self.author,
+            "architecture": self.architecture.unwrap_or("amd64"), "os": "linux", "author": self.author,
             "config": {"Labels": labels}, "rootfs": {"type": "layers", "diff_ids": diff_ids},
         });
         if let Some(created) = self.created {

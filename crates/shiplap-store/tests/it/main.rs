@@ -14,6 +14,7 @@ mod collection;
 mod disk;
 mod fixture;
 mod images;
+mod named_index;
 mod opening;
 mod processes;
 mod removal;

@@ -148,12 +148,14 @@ fn an_older_schema_is_brought_up_to_date() {
     database
         .execute_batch(
             "DROP TABLE cached_inputs; DROP TABLE cached_aliases; DROP TABLE cached_steps; DROP TABLE cache_mounts;
-             DROP TABLE builds; PRAGMA user_version = 1;",
+             DROP TABLE builds; DROP INDEX tags_by_index; ALTER TABLE tags DROP COLUMN index_digest;
+             PRAGMA user_version = 1;",
         )
         .unwrap();
     drop(database);
     let reader = Store::open(&root, Access::Read).unwrap();
     assert_eq!(reader.resolve("app").unwrap().id, id);
+    assert_eq!(reader.images().unwrap().len(), 1);
     drop(reader);
     let store = Store::open(&root, Access::Write).unwrap();
     assert_eq!(store.resolve("app").unwrap().id, id);
