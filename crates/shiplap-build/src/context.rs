@@ -25,6 +25,7 @@ mod memory;
 mod place;
 mod read;
 mod remote;
+mod repository;
 mod resolve;
 mod settle;
 mod source;
@@ -79,7 +80,7 @@ pub struct Facts {
     pub memory: StatMemory,
     /// Owners of files count (an archive's); else they are root's.
     pub keeps_owners: bool,
-    /// When the commit was made that a repository's files are of, in seconds since 1970.
+    /// When the commit was made that its files are of, if it is of a repository, in seconds since 1970.
     pub commit_time: Option<i64>,
     /// The directory of a lease that its files were put into: gone with the context.
     pub staged: Option<StagedDirectory>,

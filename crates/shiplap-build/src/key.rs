@@ -468,11 +468,11 @@ fn name_text(name: &[u8]) -> String {
     }
 }
 
-/// Where the step `step` of a stage stands: what ran last at the same place explains a miss. `file`
+/// Where the step `step` of a stage stands: what ran last at the same place explains a miss. `project`
 /// tells Dockerfiles apart. Only steps with the same word are counted, so that one more `COPY` does
 /// not make every `RUN` another one.
 #[must_use]
-pub fn place(plan: &Plan, file: &str, stage: StageId, step: usize) -> Digest {
+pub fn place(plan: &Plan, project: &str, stage: StageId, step: usize) -> Digest {
     let stage = plan.stages.get(stage.0);
     let steps = stage.map_or(&[][..], |stage| &stage.steps);
     let word = |step: &Step| step.created_by.split(' ').next().map(str::to_owned);
@@ -483,7 +483,7 @@ pub fn place(plan: &Plan, file: &str, stage: StageId, step: usize) -> Digest {
         .count();
     let name = stage.map_or("", |stage| &stage.name);
     let platform = plan.platform.to_string();
-    let parts = [file, name, &own, &number.to_string(), &platform];
+    let parts = [project, name, &own, &number.to_string(), &platform];
     Digest::of(parts.join("\0").as_bytes())
 }
 

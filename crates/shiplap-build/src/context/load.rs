@@ -21,6 +21,7 @@ use super::dockerfile::{self, Dockerfile, DockerfileError, read_all};
 use super::error::FilesError;
 use super::git::{self, GitError, Needs};
 use super::memory::StatMemory;
+use super::repository;
 use super::source::ContextSource;
 use super::{Context, Facts};
 
@@ -230,6 +231,7 @@ fn of_directory(
     let facts = Facts {
         ignore,
         memory,
+        commit_time: repository::commit_time(&absolute),
         ..Facts::default()
     };
     Ok(Context::new(root, absolute, facts))

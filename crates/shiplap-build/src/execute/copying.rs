@@ -202,7 +202,7 @@ impl<'s, 'a> CopyWork<'s, 'a> {
                 uid: owner.uid,
                 gid: owner.gid,
             }),
-            at_most_secs: self.around.times.at_most_secs,
+            at_most_secs: self.around.session.key_secs,
         };
         KeyInputs::of_copy(self.copy, facts)
     }

@@ -70,17 +70,14 @@ impl<'s, 'a> RunWork<'s, 'a> {
                 working_dir: &config.working_dir,
                 platform: &self.around.stage.platform,
                 execution: &session.options.execution,
-                at_most_secs: self.at_most_secs(),
+                at_most_secs: self.clamped(session.key_secs),
             },
         )
     }
 
     /// Times of what a command makes are clamped only if that is asked for.
-    fn at_most_secs(&self) -> Option<i64> {
-        let session = self.around.session;
-        session
-            .at_most_secs
-            .filter(|_| session.options.execution.reproducible)
+    fn clamped(&self, seconds: Option<i64>) -> Option<i64> {
+        seconds.filter(|_| self.around.session.options.execution.reproducible)
     }
 
     /// The step, and what holds its caches while it runs.
@@ -184,7 +181,8 @@ impl Work for RunWork<'_, '_> {
                 })),
             });
         }
-        let times = self.at_most_secs().map_or(Times::Kept, Times::AtMost);
+        let at_most_secs = self.clamped(self.around.session.at_most_secs);
+        let times = at_most_secs.map_or(Times::Kept, Times::AtMost);
         let layer = finished.changes.into_layer(session.lease, times)?;
         match layer {
             Some(layer) => Ok(layer),

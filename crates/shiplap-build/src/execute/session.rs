@@ -30,10 +30,15 @@ pub(crate) struct Session<'a> {
     pub(crate) images: BTreeMap<ImageKey, BaseImage>,
     pub(crate) context: Arc<Context>,
     pub(crate) named: BTreeMap<String, Arc<Context>>,
-    /// What the Dockerfile is called: it tells apart the places of steps.
+    /// What the Dockerfile is called.
     pub(crate) file: String,
+    /// Which Dockerfile of which context it is: it tells apart the places of steps here.
+    pub(crate) project: String,
     /// Nothing is later than so many seconds after 1970.
     pub(crate) at_most_secs: Option<i64>,
+    /// The same if it was asked for. Only then it decides what is in the cache: each commit would
+    /// repeat all steps, else.
+    pub(crate) key_secs: Option<i64>,
     pub(crate) permits: Permits,
     /// Whether somebody has looked into the context.
     pub(crate) context_is_told: std::sync::Once,

@@ -242,7 +242,6 @@ impl<'s, 'a> StageRun<'s, 'a> {
     /// Finds a step's layer, or makes it.
     fn carry_out(&mut self, label: Label<'_>, work: &mut dyn Work) -> Result<ImageLayer, Stop> {
         let failed = |problem: Problem| Stop::from(label.failure(problem));
-        let place = key::place(self.plan, &self.session.file, self.id, label.number);
         if self.session.is_canceled() {
             return Err(failed(Problem::Canceled));
         }
@@ -250,7 +249,7 @@ impl<'s, 'a> StageRun<'s, 'a> {
         if let Some(alias) = &glance
             && let Some(layer) = self.look(alias).map_err(failed)?
         {
-            return Ok(self.hit(label, &place, alias, layer));
+            return Ok(self.hit(label, alias, layer));
         }
         let (inputs, manifest) = work.inputs().map_err(failed)?;
         let key = inputs.key();
@@ -268,7 +267,7 @@ impl<'s, 'a> StageRun<'s, 'a> {
                 let put = self.session.lease.put_cached_alias(alias, &key);
                 put.map_err(|error| failed(error.into()))?;
             }
-            return Ok(self.hit(label, &place, &key, layer));
+            return Ok(self.hit(label, &key, layer));
         }
         let record = Record {
             inputs,
@@ -277,7 +276,7 @@ impl<'s, 'a> StageRun<'s, 'a> {
         };
         let due = Due {
             label,
-            place,
+            place: key::place(self.plan, &self.session.project, self.id, label.number),
             key,
             alias: glance,
             record,
@@ -288,16 +287,10 @@ impl<'s, 'a> StageRun<'s, 'a> {
     }
 
     /// Takes a layer from the cache.
-    fn hit(
-        &mut self,
-        label: Label<'_>,
-        place: &Digest,
-        key: &Digest,
-        layer: CachedLayer,
-    ) -> ImageLayer {
+    fn hit(&mut self, label: Label<'_>, key: &Digest, layer: CachedLayer) -> ImageLayer {
         self.session.reporter.cached(label.name);
         self.hits.push(key.clone());
-        self.note(label, true, place, key, &layer);
+        self.note(label, true, key, &layer);
         ImageLayer {
             diff_id: layer.layer.diff_id,
             tar_bytes: layer.layer.tar_bytes,
@@ -305,14 +298,7 @@ impl<'s, 'a> StageRun<'s, 'a> {
         }
     }
 
-    fn note(
-        &mut self,
-        label: Label<'_>,
-        is_cached: bool,
-        place: &Digest,
-        key: &Digest,
-        layer: &CachedLayer,
-    ) {
+    fn note(&mut self, label: Label<'_>, is_cached: bool, key: &Digest, layer: &CachedLayer) {
         self.facts.push(StepFact {
             name: label.name.to_owned(),
             is_cached,
@@ -320,7 +306,8 @@ impl<'s, 'a> StageRun<'s, 'a> {
         self.shared.push(RemoteStep {
             key: key.clone(),
             layer: layer.layer.diff_id.clone(),
-            place: place.clone(),
+            // Where this machine has the project is no concern of others.
+            place: key::place(self.plan, &self.session.file, self.id, label.number),
             description: label.text.to_owned(),
             newest_secs: layer.newest_secs,
         });
@@ -409,7 +396,7 @@ impl<'s, 'a> StageRun<'s, 'a> {
             }
         };
         vertex.done();
-        self.note(label, false, &due.place, &due.key, &cached);
+        self.note(label, false, &due.key, &cached);
         Ok(ImageLayer {
             diff_id: cached.layer.diff_id,
             tar_bytes: cached.layer.tar_bytes,
