@@ -3,13 +3,14 @@
 //!
 //! What was finished stays in the cache however the build ends.
 
-mod check;
+mod call;
 mod error;
 mod finish;
+mod loading;
 mod prepare;
 mod watch;
 
-pub use check::{Checked, check};
+pub use call::{Checked, check, outline, targets};
 pub use error::{BuildError, Cause};
 pub use finish::BuiltImage;
 
@@ -24,9 +25,10 @@ use shiplap_ops::step::{self, Cancel};
 use shiplap_store::{BuildEnd, BuildStatus, CachePrune, Lease, RunningBuild};
 
 use self::finish::{Finished, Finishing};
+use self::loading::Loading;
 use self::prepare::{Preparation, Prepared};
 use self::watch::with_cancel;
-use crate::context::Context;
+use crate::context::{Context, ContextSource};
 use crate::execute::files::OpenLayers;
 use crate::execute::session::{Permits, Session};
 use crate::execute::{Failure, StageEnd, StepFact, schedule};
@@ -121,11 +123,10 @@ impl Build<'_, '_> {
         cancel: &Cancel,
         facts: &mut Vec<StepFact>,
     ) -> Result<Finished, BuildError> {
+        finish::check_outputs(self.options)?;
         self.take_caches()?;
         let prepared = Preparation {
-            ops: self.ops,
-            lease: self.lease,
-            options: self.options,
+            loading: Loading::new(self.ops, self.lease, self.options),
             reporter: self.reporter,
         }
         .prepare(streams.stdin)?;
@@ -136,10 +137,13 @@ impl Build<'_, '_> {
             let text = format!("One or more build-args [{unused}] were not consumed");
             self.reporter.warn(&text);
         }
-        let epoch = first
+        let asked = first
             .and_then(|plan| plan.source_date_epoch)
-            .or(self.options.values.source_date_epoch)
-            .or(prepared.context.commit_time());
+            .or(self.options.values.source_date_epoch);
+        let epoch = Epoch {
+            asked,
+            latest: asked.or(self.commit_time(&prepared)),
+        };
         let ends = self.carry_out(&prepared, epoch, cancel)?;
         let told = ends.iter().flatten().flat_map(|end| end.facts.clone());
         facts.extend(told);
@@ -148,9 +152,30 @@ impl Build<'_, '_> {
             lease: self.lease,
             options: self.options,
             reporter: self.reporter,
-            times: epoch.map_or(Times::Files, Times::Fixed),
+            times: epoch.latest.map_or(Times::Files, Times::Fixed),
         }
         .finish(&prepared.plans, &ends, streams.stdout)
+    }
+
+    /// When the context's commit was made, unless `SOURCE_DATE_EPOCH` is said to be nothing.
+    fn commit_time(&self, prepared: &Prepared) -> Option<i64> {
+        let said = self.options.values.build_args.get("SOURCE_DATE_EPOCH");
+        let is_declined = matches!(said, Some(Some(text)) if text.is_empty());
+        prepared.context.commit_time().filter(|_| !is_declined)
+    }
+
+    /// What tells projects apart whose Dockerfiles are called the same: where the context is, or, if it
+    /// came through a pipe, what it is built as.
+    fn project(&self, prepared: &Prepared) -> String {
+        let context = match ContextSource::parse(&self.options.input.context) {
+            Ok(ContextSource::Directory(_)) => {
+                prepared.context.directory().to_string_lossy().into_owned()
+            }
+            Ok(ContextSource::Git(reference)) => reference.shown(),
+            Ok(ContextSource::Stdin) => name_of(self.options),
+            _ => self.options.input.context.clone(),
+        };
+        format!("{context}\n{}", prepared.file)
     }
 
     /// Takes what caches elsewhere have. One that can't be had is no reason to fail.
@@ -172,7 +197,7 @@ impl Build<'_, '_> {
     fn carry_out(
         &self,
         prepared: &Prepared,
-        epoch: Option<i64>,
+        epoch: Epoch,
         cancel: &Cancel,
     ) -> Result<Vec<Vec<Arc<StageEnd>>>, BuildError> {
         let jobs = self
@@ -191,7 +216,9 @@ impl Build<'_, '_> {
             context: Arc::clone(&prepared.context),
             named: prepared.named.clone(),
             file: prepared.file.clone(),
-            at_most_secs: epoch,
+            project: self.project(prepared),
+            at_most_secs: epoch.latest,
+            key_secs: epoch.asked,
             permits: Permits::new(jobs),
             context_is_told: std::sync::Once::new(),
         };
@@ -269,6 +296,15 @@ impl Build<'_, '_> {
         pruned.trash.leave();
         Ok(())
     }
+}
+
+/// Where times end, in seconds since 1970.
+#[derive(Debug, Clone, Copy)]
+struct Epoch {
+    /// `SOURCE_DATE_EPOCH`.
+    asked: Option<i64>,
+    /// That, or the time of the context's commit.
+    latest: Option<i64>,
 }
 
 /// Steps that run at once, unless the user says how many.

@@ -14,7 +14,7 @@ use shiplap_ops::bring::bring;
 use shiplap_ops::copy::Place;
 use shiplap_ops::progress::Progress;
 use shiplap_ops::pull::{PullError, PullOptions, pull};
-use shiplap_store::{Lease, ResolveError, StoreError};
+use shiplap_store::{Lease, ResolveError, Store, StoreError};
 
 use crate::plan::{
     self, ImageKey, NeededImage, Needs, PlanError, PlanInput, Resolved, ResolvedImage,
@@ -168,11 +168,7 @@ pub fn find(
         None => named(context, needed, always_pull, progress)?,
     };
     let store = lease.store();
-    let bytes = store.read_blob(id.digest())?;
-    let config = ImageConfig::parse(&bytes).map_err(|source| ImageError::Config {
-        id: id.clone(),
-        source,
-    })?;
+    let config = config_of(store, &id)?;
     let held = lease.hold_layers(&config.rootfs.diff_ids)?;
     for (layer, held) in config.rootfs.diff_ids.iter().zip(held) {
         if held.is_none() {
@@ -205,7 +201,7 @@ pub fn find(
     Ok((image, resolved))
 }
 
-/// What is known of one that is here under its name, for checks; its layers are not held.
+/// What is known of one that is here, for checks; its layers are not held.
 ///
 /// # Errors
 /// [`ImageError`].
@@ -214,17 +210,47 @@ pub fn find_here(
     needed: &NeededImage,
 ) -> Result<Option<ResolvedImage>, ImageError> {
     let store = context.store()?;
-    let found = store.resolve_for(&needed.key.name, Some(&needed.key.platform));
-    let Ok(found) = found else {
+    let found = match in_store(store, needed) {
+        // What is the beginning of several IDs is for the build to tell.
+        Err(ImageError::Resolve(ResolveError::Ambiguous { .. })) => None,
+        found => found?,
+    };
+    let Some(id) = found else {
         return Ok(None);
     };
-    let bytes = store.read_blob(found.id.digest())?;
-    let id = found.id;
-    let config = ImageConfig::parse(&bytes).map_err(|source| ImageError::Config { id, source })?;
     Ok(Some(ResolvedImage {
-        config: Arc::new(config),
+        config: Arc::new(config_of(store, &id)?),
         digest: None,
     }))
+}
+
+/// The image that is here under the name that is needed, or, if nothing has that name, with that ID: what
+/// is written may be one, which is shorter than the whole name that it looks like.
+fn in_store(store: &Store, needed: &NeededImage) -> Result<Option<ImageId>, ImageError> {
+    let name = needed.key.name.as_str();
+    let familiar = Reference::parse(name).map(|reference| reference.familiar());
+    let familiar = familiar.unwrap_or_default();
+    let short = familiar.strip_suffix(":latest").unwrap_or(&familiar);
+    for name in [name, short] {
+        match store.resolve_for(name, Some(&needed.key.platform)) {
+            Ok(found) => return Ok(Some(found.id)),
+            Err(
+                ResolveError::NotFound { .. }
+                | ResolveError::Platform { .. }
+                | ResolveError::Invalid { .. },
+            ) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(None)
+}
+
+fn config_of(store: &Store, id: &ImageId) -> Result<ImageConfig, ImageError> {
+    let bytes = store.read_blob(id.digest())?;
+    ImageConfig::parse(&bytes).map_err(|source| ImageError::Config {
+        id: id.clone(),
+        source,
+    })
 }
 
 /// An image by its name, or by its ID where nothing has that name.
@@ -239,23 +265,12 @@ fn named(
         span: needed.span,
         source,
     })?;
-    let store = context.store()?;
-    let wanted = Some(&needed.key.platform);
-    if !always_pull {
-        // What is written may be an ID, which is shorter than the whole name that it looks like.
-        let familiar = reference.familiar();
-        let short = familiar.strip_suffix(":latest").unwrap_or(&familiar);
-        for name in [needed.key.name.as_str(), short] {
-            match store.resolve_for(name, wanted) {
-                Ok(found) => return Ok(found.id),
-                Err(ResolveError::NotFound { .. } | ResolveError::Platform { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
+    if !always_pull && let Some(id) = in_store(context.store()?, needed)? {
+        return Ok(id);
     }
     let options = PullOptions {
         reference,
-        platform: wanted.cloned(),
+        platform: Some(needed.key.platform.clone()),
         all_tags: false,
     };
     let report = pull(context, &options, progress).map_err(|source| ImageError::Pull {

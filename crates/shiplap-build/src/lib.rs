@@ -17,12 +17,14 @@ pub mod images;
 pub mod key;
 pub mod lint;
 pub mod options;
+pub mod outline;
 pub mod output;
 pub mod plan;
 pub mod progress;
 pub mod remote_cache;
 mod report;
 pub mod result;
+pub mod squash;
 
-pub use build::{BuildError, Checked, Report, Streams, build, check};
+pub use build::{BuildError, Checked, Report, Streams, build, check, outline, targets};
 pub use options::BuildOptions;

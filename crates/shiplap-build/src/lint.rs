@@ -6,14 +6,12 @@
 //! judge what nobody knows.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
-use shiplap_model::ImageConfig;
 use shiplap_model::dockerfile::{Place, Reading, Span, SyntaxErrors};
 use shiplap_model::ignore::Patterns;
 
 use crate::plan::graph::globals;
-use crate::plan::{self, Breadth, PlanError, PlanInput, Resolved, ResolvedImage};
+use crate::plan::{self, Breadth, PlanError, PlanInput, Resolved};
 
 mod base;
 mod report;
@@ -166,7 +164,7 @@ fn make(subject: &Subject<'_>, notes: &mut Notes<'_>) -> Result<(), Failure> {
     base::defaults(subject, notes);
     let globals = globals(file, subject.input)?;
     base::stages(subject, &globals, notes);
-    let resolved = assumed(subject)?;
+    let resolved = plan::assumed(file, subject.input, subject.resolved, subject.breadth)?;
     let mut observer = steps::Observer::new(subject, notes.within(&[]));
     plan::observe(
         file,
@@ -176,32 +174,6 @@ fn make(subject: &Subject<'_>, notes: &mut Notes<'_>) -> Result<(), Failure> {
         &mut observer,
     )?;
     Ok(())
-}
-
-/// What is known of the base images, and of the others what can be expected of any.
-fn assumed(subject: &Subject<'_>) -> Result<Resolved, PlanError> {
-    let mut resolved = subject.resolved.clone();
-    loop {
-        let file = &subject.reading.file;
-        let needs = plan::needs_of(file, subject.input, &resolved, subject.breadth)?;
-        if needs.images.is_empty() {
-            return Ok(resolved);
-        }
-        for needed in needs.images {
-            let platform = &needed.key.platform;
-            let config = ImageConfig {
-                os: platform.os.clone(),
-                architecture: platform.architecture.clone(),
-                variant: platform.variant.clone(),
-                ..ImageConfig::default()
-            };
-            let image = ResolvedImage {
-                config: Arc::new(config),
-                digest: None,
-            };
-            resolved.images.insert(needed.key, image);
-        }
-    }
 }
 
 /// Where warnings are noted, if they are wanted.

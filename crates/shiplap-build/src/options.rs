@@ -150,6 +150,8 @@ pub struct ResultOptions {
     pub outputs: Vec<Output>,
     /// `--push`: push the tags.
     pub push: bool,
+    /// `--squash`: all that is new in one layer.
+    pub squash: bool,
 }
 
 /// `--output`.
@@ -163,9 +165,19 @@ pub enum Output {
         push: bool,
     },
     /// `type=local,dest=DIR`: the files.
-    Local(PathBuf),
-    /// `type=tar,dest=FILE`: the files as a tar; `None`: to the standard output.
-    Tar(Option<PathBuf>),
+    Local {
+        /// Where.
+        directory: PathBuf,
+        /// `platform-split=`: a directory for each platform; `None`: if there are several.
+        split: Option<bool>,
+    },
+    /// `type=tar,dest=FILE`: the files as a tar.
+    Tar {
+        /// Where; `None`: to the standard output.
+        file: Option<PathBuf>,
+        /// `platform-split=`: a directory for each platform; `None`: if there are several.
+        split: Option<bool>,
+    },
     /// `type=oci,dest=FILE`: an archive; `is_archive` false (`tar=false`): a directory.
     Oci {
         /// Where; `None`: to the standard output.

@@ -26,12 +26,13 @@ mod transfer;
 pub(crate) mod variables;
 
 pub use chmod::{Chmod, ChmodError};
-pub(crate) use compose::{Witness, observe};
+pub(crate) use compose::{Witness, assumed, observe};
 pub use compose::{needs, needs_of, plan};
 pub(crate) use draft::State;
 pub use epoch::Epoch;
 pub use error::{Fault, PlanError};
 pub use input::{NamedContext, NeededImage, Needs, PlanInput, Resolved, ResolvedImage};
+pub(crate) use mounting::mount_id;
 
 /// How much of a Dockerfile is asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -22,6 +22,7 @@ use shiplap_ops::copy::Place;
 use shiplap_ops::progress::Progress;
 use shiplap_ops::push::{PushError, push_as};
 use shiplap_ops::remove::{self, RmiOptions};
+use shiplap_ops::save::{self, ArchiveFormat, save_as};
 use shiplap_store::{ImageError, Lease, NewCachedStep, NewImage, StoreError};
 
 use crate::output::{self, OutputError};
@@ -276,7 +277,9 @@ pub fn put(
             .map(drop)
             .map_err(RemoteCacheError::from),
         CachePlace::Local(directory) => {
-            output::layout(context, &id, directory, Some(LAYOUT_NAME), progress)
+            let make =
+                |file: save::Output<'_>| Ok(save_as(context, &id, &[], ArchiveFormat::Oci, file)?);
+            output::layout(context, directory, Some(LAYOUT_NAME), make, progress)
                 .map_err(RemoteCacheError::from)
         }
         CachePlace::Inline => Ok(()),

@@ -22,6 +22,7 @@ use crate::{face::Failure, output::Output};
 
 mod json;
 mod plain;
+mod raw;
 mod screen;
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,8 @@ pub(crate) enum Mode {
     Plain,
     /// An object a line.
     Json,
+    /// The same in BuildKit's words.
+    RawJson,
     /// Nothing but what failed.
     Quiet,
 }
@@ -78,6 +81,7 @@ enum Style {
     Terminal(Screen),
     Plain(Plain),
     Json,
+    RawJson,
     Quiet,
 }
 
@@ -89,6 +93,7 @@ impl Display {
             Mode::Terminal => (Style::Terminal(Screen::new(output.colours())), Some(FRAME)),
             Mode::Plain => (Style::Plain(Plain::new(now)), Some(TICK)),
             Mode::Json => (Style::Json, None),
+            Mode::RawJson => (Style::RawJson, None),
             Mode::Quiet => (Style::Quiet, None),
         };
         let shared = Arc::new(Shared {
@@ -180,6 +185,11 @@ impl Shared {
         match style {
             Style::Quiet => {}
             Style::Json => self.print(&json::lines(event, &news, Timestamp::now())),
+            Style::RawJson => {
+                let time = Timestamp::now();
+                let now = raw::Now { instant: now, time };
+                self.print(&raw::line(event, trace, now));
+            }
             Style::Plain(plain) => match news {
                 News::Warning(text) => self.output.warn(&text),
                 news => self.print(&plain.take(trace, news, now)),
@@ -240,7 +250,7 @@ impl Shared {
                 REPEATED_LINES
             }
             Style::Quiet => trace::TAIL_LINES,
-            Style::Json => return,
+            Style::Json | Style::RawJson => return,
         };
         self.print(&failures(trace, most));
     }

@@ -87,12 +87,29 @@ impl Format {
     }
 }
 
-const WIDTH: usize = 10;
-const PADDING: usize = 3;
+/// How far columns are apart.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spacing {
+    /// What a cell has at least.
+    pub(crate) width: usize,
+    /// Blanks behind the widest.
+    pub(crate) padding: usize,
+}
+
+/// That of lists.
+const LISTS: Spacing = Spacing {
+    width: 10,
+    padding: 3,
+};
+
+/// Aligns cells as lists have them: see [`align_by`].
+pub(crate) fn align(text: &str) -> String {
+    align_by(text, LISTS)
+}
 
 /// Aligns cells that end with a tab: each as wide as the widest above and below it that can be
-/// reached without a gap, and 3 blanks, but at least 10. The last cell of a line is left alone.
-pub(crate) fn align(text: &str) -> String {
+/// reached without a gap, and some blanks. The last cell of a line is left alone.
+pub(crate) fn align_by(text: &str, spacing: Spacing) -> String {
     let mut widths: Vec<usize> = Vec::new();
     // Of the cells that end with a tab, in their order.
     let mut blocks: Vec<usize> = Vec::new();
@@ -102,10 +119,10 @@ pub(crate) fn align(text: &str) -> String {
         for cell in line {
             if open.len() == ended {
                 open.push(widths.len());
-                widths.push(WIDTH);
+                widths.push(spacing.width);
             }
             let block = open[ended];
-            widths[block] = widths[block].max(width(cell) + PADDING);
+            widths[block] = widths[block].max(width(cell) + spacing.padding);
             blocks.push(block);
             ended += 1;
         }

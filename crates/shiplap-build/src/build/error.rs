@@ -16,6 +16,7 @@ use crate::output::OutputError;
 use crate::plan::PlanError;
 use crate::remote_cache::{CachePlaceError, RemoteCacheError};
 use crate::result::{AnnotationError, ResultError};
+use crate::squash::SquashError;
 
 /// Why there is no image.
 #[derive(Debug)]
@@ -80,14 +81,17 @@ pub enum Cause {
     /// An output can't be made.
     #[error(transparent)]
     Output(#[from] OutputError),
-    /// Files of several platforms can't be one archive.
-    #[error("write {what}: it holds one platform, and {platforms} are built")]
+    /// Docker's archive holds one image for each name.
+    #[error(
+        "write a docker archive: the docker exporter does not support manifest lists, and {platforms} platforms are built; use type=oci, or build them one by one"
+    )]
     OnePlatform {
-        /// What was to be written.
-        what: &'static str,
         /// How many platforms there are.
         platforms: usize,
     },
+    /// Layers can't be made one.
+    #[error(transparent)]
+    Squash(#[from] SquashError),
     /// The image can't be recorded.
     #[error(transparent)]
     Put(#[from] PutError),

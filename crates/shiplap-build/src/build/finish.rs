@@ -1,6 +1,7 @@
 //! After the last step: the documents of the images, their names, the outputs, and the cache for
 //! others.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -13,11 +14,12 @@ use super::error::{BuildError, Cause};
 use super::watch::Talk;
 use crate::execute::StageEnd;
 use crate::options::{BuildOptions, Output};
-use crate::output::{deliver, push_names};
+use crate::output::{Product, deliver, push_names};
 use crate::plan::Plan;
 use crate::remote_cache::{self, CachePlace, RemoteStep};
 use crate::report::{Reporter, Vertex};
 use crate::result::{self, Annotations, Times};
+use crate::squash;
 
 /// An image that was built.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,13 +103,26 @@ impl Finishing<'_, '_> {
         let (Some(stage), Some(end)) = (plan.stages.get(target), ends.get(target)) else {
             return Err(Cause::Canceled);
         };
-        if end.layers.len() > limits::LAYERS {
-            return Err(Cause::TooManyLayers {
-                layers: end.layers.len(),
-            });
-        }
         let mut config =
             result::config(stage, end.base.config.as_deref(), &end.layers, self.times)?;
+        let mut layers = end.layers.clone();
+        if self.options.result.squash {
+            layers = squash::layers(self.lease, &end.layers, end.base.layers)?;
+        }
+        if layers.len() < end.layers.len() {
+            let own = stage
+                .config
+                .history
+                .len()
+                .saturating_sub(stage.base_history);
+            let base_history = config.history.len().saturating_sub(own);
+            squash::tell(&mut config, &layers, &end.base, base_history);
+        }
+        if layers.len() > limits::LAYERS {
+            return Err(Cause::TooManyLayers {
+                layers: layers.len(),
+            });
+        }
         if let Some(steps) = inline {
             let field = remote_cache::field(steps);
             config.rest.insert(remote_cache::FIELD.to_owned(), field);
@@ -115,7 +130,7 @@ impl Finishing<'_, '_> {
         let config = serde_json::to_vec(&config)?;
         let given = &self.options.values.annotations;
         let annotations = Annotations::of(given, &plan.platform)?;
-        let manifest = result::manifest(&config, &end.layers, &annotations);
+        let manifest = result::manifest(&config, &layers, &annotations);
         Ok(Documents {
             platform: plan.platform.clone(),
             manifest: serde_json::to_vec(&manifest)?,
@@ -149,18 +164,26 @@ impl Finishing<'_, '_> {
         let vertex = self.reporter.start("exporting to image");
         vertex.status("exporting layers");
         let mut finished = Finished {
-            images: Vec::with_capacity(documents.len()),
+            images: Vec::new(),
             index: index
                 .as_ref()
                 .map(|index| Descriptor::of(media_type::OCI_INDEX, index)),
             names: names.clone(),
         };
-        let put = documents.iter().enumerate().try_for_each(|(number, one)| {
+        let digest = finished.index.as_ref().map(|index| index.digest.clone());
+        // The one that gets the names comes last: they never name an index that is not whole.
+        let others = (0..documents.len()).filter(|number| *number != named);
+        let mut images = BTreeMap::new();
+        let put = others.chain([named]).try_for_each(|number| {
+            let Some(one) = documents.get(number) else {
+                return Ok(());
+            };
             let tags = if number == named { tags } else { &[] };
-            let image = self.put_one(one, index.as_deref(), tags, &vertex)?;
-            finished.images.push(image);
+            let index = index.as_deref().zip(digest.as_ref());
+            images.insert(number, self.put_one(one, index, tags, &vertex)?);
             Ok(())
         });
+        finished.images = images.into_values().collect();
         match put {
             Ok(()) => vertex.done(),
             Err(cause) => {
@@ -192,7 +215,7 @@ impl Finishing<'_, '_> {
     fn put_one(
         &self,
         one: &Documents,
-        index: Option<&[u8]>,
+        index: Option<(&[u8], &Digest)>,
         tags: &[Reference],
         vertex: &Vertex<'_, '_>,
     ) -> Result<BuiltImage, Cause> {
@@ -209,35 +232,45 @@ impl Finishing<'_, '_> {
             manifest,
             is_new: false,
         };
-        if index.is_none() && self.is_there(&image, tags)? {
+        let named_index = index.map(|(_, digest)| digest);
+        if self.is_there(&image, named_index, tags)? {
             return Ok(image);
         }
         self.lease.put_blob(image.id.digest(), &one.config)?;
         self.lease.put_blob(&image.manifest.digest, &one.manifest)?;
-        let mut indexes = Vec::new();
-        if let Some(index) = index {
-            let digest = Digest::of(index);
-            self.lease.put_blob(&digest, index)?;
-            indexes.push(digest);
+        if let Some((bytes, digest)) = index {
+            self.lease.put_blob(digest, bytes)?;
         }
         let put = self.lease.put_image(&NewImage {
-            indexes: &indexes,
+            indexes: named_index.map_or(&[], std::slice::from_ref),
             tags,
+            named_index,
             ..NewImage::of(&image.manifest.digest)
         })?;
         image.is_new = put.is_new;
         Ok(image)
     }
 
-    /// Whether the image is in the store with these names: then nothing is written.
-    fn is_there(&self, image: &BuiltImage, tags: &[Reference]) -> Result<bool, StoreError> {
+    /// Whether the image is in the store, of this index, with these names: then nothing is written.
+    fn is_there(
+        &self,
+        image: &BuiltImage,
+        index: Option<&Digest>,
+        tags: &[Reference],
+    ) -> Result<bool, StoreError> {
         let store = self.lease.store();
         let known = store.image_of_manifest(&image.manifest.digest)?;
         if known.as_ref() != Some(&image.id) {
             return Ok(false);
         }
+        if let Some(index) = index
+            && !store.image_indexes(&image.id)?.contains(index)
+        {
+            return Ok(false);
+        }
         for tag in tags {
-            if store.find(tag)?.as_ref() != Some(&image.id) {
+            let names_it = store.find(tag)?.as_ref() == Some(&image.id);
+            if !names_it || store.named_index(tag)?.as_ref() != index {
                 return Ok(false);
             }
         }
@@ -253,26 +286,24 @@ impl Finishing<'_, '_> {
         let host = &self.ops.settings().platform;
         let platforms = finished.images.iter().map(|image| Some(&image.platform));
         let chosen = host.choose(platforms).unwrap_or(0);
-        let Some(image) = finished.images.get(chosen) else {
+        let Some(own) = finished.images.get(chosen) else {
             return Ok(());
         };
+        let index = finished.index.as_ref().map(|index| &index.digest);
+        let product = Product {
+            images: &finished.images,
+            own,
+            index,
+            names: &finished.names,
+        };
         for output in &result.outputs {
-            let what = what(output);
-            if let (Some(what), true) = (one_platform(output), finished.images.len() > 1) {
-                return Err(Cause::OnePlatform {
-                    what,
-                    platforms: finished.images.len(),
-                }
-                .into());
-            }
-            self.told(what, |progress| {
-                let names = &finished.names;
-                deliver(self.ops, &image.id, names, output, stdout, progress).map_err(Cause::from)
+            self.told(what(output), |progress| {
+                deliver(self.ops, &product, output, stdout, progress).map_err(Cause::from)
             })?;
         }
         if result.push {
             self.told("pushing", |progress| {
-                let pushed = push_names(self.ops, &image.id, &finished.names, progress);
+                let pushed = push_names(self.ops, &product, progress);
                 pushed.map_err(|error| Cause::Output(error.into()))
             })?;
         }
@@ -331,21 +362,20 @@ impl Finishing<'_, '_> {
 fn what(output: &Output) -> &'static str {
     match output {
         Output::Image { .. } => "pushing",
-        Output::Local(_) => "exporting to client directory",
-        Output::Tar(_) => "exporting to client tarball",
+        Output::Local { .. } => "exporting to client directory",
+        Output::Tar { .. } => "exporting to client tarball",
         Output::Oci { .. } => "exporting to oci image format",
         Output::Docker(_) => "exporting to docker image format",
         Output::CacheOnly => "exporting nothing",
     }
 }
 
-/// What can hold the image of one platform only.
-fn one_platform(output: &Output) -> Option<&'static str> {
-    match output {
-        Output::Local(_) => Some("files"),
-        Output::Tar(_) => Some("a tar of files"),
-        Output::Docker(_) => Some("a docker archive"),
-        Output::Oci { .. } => Some("an OCI archive"),
-        Output::Image { .. } | Output::CacheOnly => None,
+/// Says before anything is built that an output can't hold what is built.
+pub(super) fn check_outputs(options: &BuildOptions) -> Result<(), Cause> {
+    let platforms = options.input.platforms.len();
+    let mut outputs = options.result.outputs.iter();
+    match outputs.any(|output| matches!(output, Output::Docker(_))) && platforms > 1 {
+        true => Err(Cause::OnePlatform { platforms }),
+        false => Ok(()),
     }
 }

@@ -65,6 +65,7 @@ pub(super) fn begin(session: &Session<'_>, stage: &Stage, ends: &Ends) -> Result
             }
             Ok(Begun {
                 image: RootImage {
+                    id: Some(image.id.clone()),
                     name: key.name.clone(),
                     config: Some(Arc::clone(&image.config)),
                     layers: layers.len(),
@@ -102,6 +103,7 @@ pub(super) fn image_of_files(name: &str, layer: &DiffId) -> RootImage {
         ..ImageConfig::default()
     };
     RootImage {
+        id: None,
         name: name.to_owned(),
         config: Some(Arc::new(config)),
         layers: 1,

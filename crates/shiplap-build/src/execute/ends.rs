@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use shiplap_model::ImageConfig;
+use shiplap_model::{ImageConfig, ImageId};
 use shiplap_ops::step::Cancel;
 
 use super::failure::Problem;
@@ -28,6 +28,8 @@ pub struct StageEnd {
 /// The image at the root of a stage.
 #[derive(Debug, Clone, Default)]
 pub struct RootImage {
+    /// Its ID, if it is an image.
+    pub id: Option<ImageId>,
     /// Its name; empty: none.
     pub name: String,
     /// Its config; of files that a stage begins with: layers without a history.

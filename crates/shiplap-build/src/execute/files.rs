@@ -133,6 +133,12 @@ impl Files {
         })
     }
 
+    /// The tars of its layers, base first.
+    #[must_use]
+    pub fn tars(&self) -> Vec<&File> {
+        self.tars.iter().map(|tar| &**tar).collect()
+    }
+
     /// What is at `path`, links followed inside the tree; nothing if there is nothing.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use shiplap_model::dockerfile::{Span, excerpt};
 
 use super::{Failure, Findings, Warning};
+use crate::outline::Location;
 
 /// Findings and the file they are about.
 #[derive(Debug, Clone, Copy)]
@@ -96,12 +97,6 @@ fn shown(warning: &Warning) -> Value {
     Value::Object(shown)
 }
 
-/// A range for each line, as BuildKit has it.
 fn location(span: Option<Span>) -> Value {
-    let Some(span) = span else {
-        return json!({});
-    };
-    let line = |number: u32| json!({"start": {"line": number}, "end": {"line": number}});
-    let ranges: Vec<Value> = (span.first..=span.last).map(line).collect();
-    json!({"ranges": ranges})
+    span.map_or_else(|| json!({}), |span| json!(Location::of(span)))
 }

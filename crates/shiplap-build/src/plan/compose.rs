@@ -12,7 +12,7 @@ use super::draft::{Draft, State};
 use super::epoch::{self, Epoch};
 use super::error::{Fault, PlanError};
 use super::graph::{Graph, Node, Origin, Reach};
-use super::input::{Needs, PlanInput, Resolved};
+use super::input::{Needs, PlanInput, Resolved, ResolvedImage};
 use super::naming::{self, Naming};
 use super::variables::{self, Variables};
 use super::{Base, Breadth, Plan, Stage, StageId};
@@ -46,6 +46,32 @@ pub fn needs_of(
         epoch: epoch.filter(|epoch| !matches!(epoch, Epoch::Seconds(_))),
         ..graph.reach(resolved, breadth)?.into_needs()
     })
+}
+
+/// What is known of the base images, and of those of which nothing is known what can be expected of any.
+///
+/// # Errors
+/// As [`needs`].
+pub(crate) fn assumed(
+    file: &Dockerfile,
+    input: &PlanInput,
+    resolved: &Resolved,
+    breadth: Breadth,
+) -> Result<Resolved, PlanError> {
+    let mut resolved = resolved.clone();
+    loop {
+        let needs = needs_of(file, input, &resolved, breadth)?;
+        if needs.images.is_empty() {
+            return Ok(resolved);
+        }
+        for needed in needs.images {
+            let image = ResolvedImage {
+                config: Arc::new(State::bare(&needed.key.platform)),
+                digest: None,
+            };
+            resolved.images.insert(needed.key, image);
+        }
+    }
 }
 
 /// Makes a plan only for somebody to look on; what it is, nobody asks.

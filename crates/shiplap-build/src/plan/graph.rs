@@ -12,10 +12,10 @@ use super::{Breadth, ImageKey, Needs, naming};
 
 /// The stages of a Dockerfile, and what they begin with.
 pub(crate) struct Graph<'d> {
-    pub(super) file: &'d Dockerfile,
+    pub(crate) file: &'d Dockerfile,
     pub(crate) input: &'d PlanInput,
     /// Arguments that `FROM` knows.
-    pub(super) globals: Variables,
+    pub(crate) globals: Variables,
     pub(crate) nodes: Vec<Node>,
 }
 
@@ -76,7 +76,7 @@ pub(crate) fn globals(file: &Dockerfile, input: &PlanInput) -> Result<Variables,
 }
 
 impl<'d> Graph<'d> {
-    pub(super) fn new(file: &'d Dockerfile, input: &'d PlanInput) -> Result<Self, PlanError> {
+    pub(crate) fn new(file: &'d Dockerfile, input: &'d PlanInput) -> Result<Self, PlanError> {
         let mut graph = Self {
             file,
             input,
@@ -231,7 +231,7 @@ impl<'d> Graph<'d> {
     }
 
     /// The stage that is wanted.
-    fn target(&self) -> Result<usize, PlanError> {
+    pub(crate) fn target(&self) -> Result<usize, PlanError> {
         let target = self.input.target.as_deref().filter(|name| !name.is_empty());
         let Some(target) = target else {
             return Ok(self.nodes.len().saturating_sub(1));

@@ -118,7 +118,7 @@ impl Draft<'_> {
 }
 
 /// Under which name a mount's content is kept or known.
-fn mount_id(mount: &dockerfile::Mount) -> Result<String, Fault> {
+pub(crate) fn mount_id(mount: &dockerfile::Mount) -> Result<String, Fault> {
     let given = mount.id.as_deref();
     Ok(match mount.kind {
         MountType::Secret => {

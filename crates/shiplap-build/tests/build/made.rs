@@ -47,8 +47,14 @@ pub(crate) fn files_and_archives() {
     let mut options = world.options("FROM scratch\nCOPY a /sub/a\n");
     let at = |name: &str| world.temp.path().join(name);
     options.result.outputs = vec![
-        Output::Local(at("files")),
-        Output::Tar(Some(at("files.tar"))),
+        Output::Local {
+            directory: at("files"),
+            split: None,
+        },
+        Output::Tar {
+            file: Some(at("files.tar")),
+            split: None,
+        },
         Output::Docker(Some(at("docker.tar"))),
         Output::Oci {
             destination: Some(at("layout")),

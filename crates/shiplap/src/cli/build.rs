@@ -2,7 +2,7 @@
 //!
 //! Never reads a Dockerfile or a context: that is `shiplap_build`'s.
 
-use std::{io, path::PathBuf, str::FromStr, sync::Arc, thread};
+use std::{io, path::PathBuf, sync::Arc, thread};
 
 use clap::{Args, Subcommand, ValueEnum};
 use shiplap_build::{
@@ -30,6 +30,7 @@ use crate::{
 };
 
 mod cache;
+mod call;
 mod execution;
 mod foreign;
 mod input;
@@ -89,14 +90,16 @@ pub(crate) struct Build {
     /// on stdin
     #[arg(value_name = "PATH | URL | -", required = true)]
     context: Option<String>,
-    /// What is done: "build", or "check", with ",format=json" for programs
+    /// What is done: "build", or, without building, "check", "outline" (what a target takes) or
+    /// "targets"; with ",format=json" for programs
     #[arg(
         long,
+        alias = "print",
         value_name = "string",
         default_value = "build",
         hide_default_value = true
     )]
-    call: CallName,
+    call: call::Call,
     /// Check the Dockerfile and build nothing: shorthand for "--call=check"
     #[arg(long)]
     check: bool,
@@ -112,7 +115,7 @@ pub(crate) struct Build {
         hide_possible_values = true
     )]
     on_error: OnError,
-    /// Set type of progress output: auto, json, none, plain, quiet or tty
+    /// Set type of progress output: auto, json, none, plain, quiet, rawjson or tty
     #[arg(long, value_name = "string", hide_possible_values = true)]
     progress: Option<Progress>,
     /// Suppress the build output and print image ID on success
@@ -149,28 +152,10 @@ enum Progress {
     None,
     Plain,
     Quiet,
+    // As buildx tells it: BuildKit's own words.
+    #[value(name = "rawjson")]
+    RawJson,
     Tty,
-}
-
-/// `--call`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum CallName {
-    Build,
-    Check { is_json: bool },
-}
-
-impl FromStr for CallName {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (name, format) = text.split_once(',').unwrap_or((text, ""));
-        match (name, format) {
-            ("build", "") => Ok(Self::Build),
-            ("check" | "lint", "" | "format=text") => Ok(Self::Check { is_json: false }),
-            ("check" | "lint", "format=json") => Ok(Self::Check { is_json: true }),
-            _ => Err("there are build and check, and check,format=json"),
-        }
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -206,6 +191,7 @@ impl Build {
             Progress::Tty => return Err(FlagError::NoTerminal.into()),
             Progress::Auto | Progress::Plain => Mode::Plain,
             Progress::Json => Mode::Json,
+            Progress::RawJson => Mode::RawJson,
             Progress::None | Progress::Quiet => Mode::Quiet,
         };
         let (explain, asked) = (self.explain, self.asked());
@@ -213,8 +199,8 @@ impl Build {
         for warning in &call.warnings {
             face.output.warn(warning);
         }
-        if let CallName::Check { is_json } = asked {
-            return check(face, &call.options, is_json);
+        if asked.method != call::Method::Build {
+            return asked.run(face, &call.options);
         }
         report::forget(call.id_file.as_deref())?;
         let display = Arc::new(Display::new(Arc::clone(&face.output), mode, explain)?);
@@ -236,10 +222,10 @@ impl Build {
         Ok(())
     }
 
-    fn asked(&self) -> CallName {
-        match self.call {
-            CallName::Build if self.check => CallName::Check { is_json: false },
-            asked => asked,
+    fn asked(&self) -> call::Call {
+        match self.call.method {
+            call::Method::Build if self.check => call::Call::check(),
+            _ => self.call,
         }
     }
 
@@ -316,24 +302,6 @@ fn build(
     signals.close();
     display.finish();
     built.map_err(|error| failed(face, display, &error))
-}
-
-/// Checks, and says what was found: on stdout as Docker, and why a build would fail on stderr. What was
-/// found makes it fail.
-fn check(face: &Face, options: &BuildOptions, is_json: bool) -> Result<(), Failure> {
-    let session = face.session(true)?;
-    let checked = shiplap_build::check(&session.context, options, &mut io::stdin());
-    let checked = checked.map_err(|error| Failure::plain(format!("failed to check: {error}")))?;
-    let report = checked.report();
-    match is_json {
-        true => face.output.line(&format!("{:#}", report.json()))?,
-        false => face.output.data(&report.text())?,
-    }
-    match report.failure() {
-        Some(failure) if !is_json => Err(Failure::plain(failure.trim_end())),
-        _ if report.is_clean() => Ok(()),
-        _ => Err(Failure::told()),
-    }
 }
 
 /// The first signal that asks to end cancels; a second one ends the process as it would have without.
@@ -490,7 +458,7 @@ enum FlagError {
     #[error("use --progress and --quiet together")]
     Quiet,
     /// A way to tell progress that is none.
-    #[error("use BUILDKIT_PROGRESS={0}: there are auto, json, none, plain, quiet and tty")]
+    #[error("use BUILDKIT_PROGRESS={0}: there are auto, json, none, plain, quiet, rawjson and tty")]
     Progress(String),
     /// An area where none can be drawn.
     #[error("use --progress=tty: the standard error is no terminal")]

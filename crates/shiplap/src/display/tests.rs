@@ -428,3 +428,51 @@ fn a_frame_is_drawn_over_the_one_before() {
         "what ended stays: {after:?}"
     );
 }
+
+#[test]
+fn raw_json_is_buildkits() {
+    let began = Instant::now();
+    let mut trace = Trace::new(began, false);
+    let start: Timestamp = "2024-05-01T12:00:00Z".parse().unwrap();
+    let mut told = |event: Event<'_>, seconds: u64| -> serde_json::Value {
+        let instant = began + Duration::from_secs(seconds);
+        let time = start + Duration::from_secs(seconds);
+        trace.take(&event, instant);
+        let line = raw::line(&event, &trace, raw::Now { instant, time });
+        serde_json::from_str(&line).unwrap()
+    };
+    let (vertex, name) = (VertexId(3), "[2/2] RUN make");
+    let begun = told(Event::Started { vertex, name }, 1);
+    let digest = begun["vertexes"][0]["digest"].clone();
+    assert!(digest.as_str().unwrap().starts_with("sha256:"));
+    let (first, last) = ("2024-05-01T12:00:01Z", "2024-05-01T12:00:04Z");
+    let expected = serde_json::json!({"digest": digest, "name": name, "started": first});
+    assert_eq!(begun, serde_json::json!({"vertexes": [expected]}));
+    let bytes = b"hi\n";
+    let log = told(
+        Event::Log {
+            vertex,
+            stream: Stream::Stderr,
+            bytes,
+        },
+        2,
+    );
+    let expected = serde_json::json!({
+        "vertex": digest, "stream": 2, "data": "aGkK", "timestamp": "2024-05-01T12:00:02Z",
+    });
+    assert_eq!(log, serde_json::json!({"logs": [expected]}));
+    let reason = "exit code: 2";
+    let failed = told(Event::Failed { vertex, reason }, 4);
+    let expected = serde_json::json!({
+        "digest": digest, "name": name, "started": first, "completed": last, "error": reason,
+    });
+    assert_eq!(failed, serde_json::json!({"vertexes": [expected]}));
+    let (vertex, name) = (VertexId(4), "[1/2] FROM a");
+    let cached = told(Event::Cached { vertex, name }, 4);
+    let cached = &cached["vertexes"][0];
+    assert_ne!(cached["digest"], digest);
+    assert_eq!(
+        (&cached["cached"], &cached["completed"]),
+        (&serde_json::json!(true), &serde_json::json!(last))
+    );
+}

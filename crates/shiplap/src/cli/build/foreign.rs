@@ -13,7 +13,7 @@ impl Foreigners for OfBuilds {
 const NO_ATTESTATIONS: &str =
     "attestations are not made: sign or describe what was built afterwards";
 const NO_LIMITS: &str = "steps are limited by --ulimit only";
-const WINDOWS: &str = "that is a word of Windows";
+const WINDOWS: &str = "that is a word of Windows; leave it away";
 
 const FLAGS: [Foreign; 18] = [
     value(
@@ -25,7 +25,7 @@ const FLAGS: [Foreign; 18] = [
     value(
         "cgroup-parent",
         &[""],
-        "a step's control group is always beside its peers'",
+        "a step's control group is always beside its peers'; leave it away",
     ),
     value("cpu-period", &["0"], NO_LIMITS).ignored(),
     value("cpu-quota", &["0"], NO_LIMITS).ignored(),
@@ -33,14 +33,25 @@ const FLAGS: [Foreign; 18] = [
     value("cpuset-cpus", &[""], NO_LIMITS).ignored(),
     value("cpuset-mems", &[""], NO_LIMITS).ignored(),
     switch(
+        "debug",
+        &["false"],
+        "all that a build says is in its log: see build logs",
+    )
+    .short('D')
+    .ignored(),
+    switch(
         "disable-content-trust",
         &["true"],
-        "there are no notaries to ask",
+        "there are no notaries to ask; name images by digest, as FROM image@sha256:…",
     ),
     value("isolation", &["", "default"], WINDOWS),
     value("memory", &["0"], NO_LIMITS).short('m').ignored(),
     value("memory-swap", &["0"], NO_LIMITS).ignored(),
-    value("policy", &[], "there are no policies of sources"),
+    value(
+        "policy",
+        &[],
+        "there are no policies of sources; name images by digest, as FROM image@sha256:…",
+    ),
     value("provenance", &["false"], NO_ATTESTATIONS).ignored(),
     value("resource", &[], NO_LIMITS).ignored(),
     value("sbom", &["false"], NO_ATTESTATIONS).ignored(),
@@ -48,12 +59,6 @@ const FLAGS: [Foreign; 18] = [
         "security-opt",
         &[],
         "RUN --security=insecure and --allow security.insecure do that",
-    )
-    .ignored(),
-    switch(
-        "squash",
-        &["false"],
-        "copy what is wanted into a stage of its own (COPY --from), or commit --squash",
     )
     .ignored(),
     switch("stream", &["false"], "the context is never sent anywhere").ignored(),

@@ -26,6 +26,9 @@ pub(super) struct ResultFlags {
     /// Push the result under its names
     #[arg(long)]
     push: bool,
+    /// Squash newly built layers into a single new layer
+    #[arg(long)]
+    squash: bool,
     /// Name of the image, as registry/repository:tag
     #[arg(short, long, value_name = "string")]
     tag: Vec<String>,
@@ -79,7 +82,7 @@ impl ResultFlags {
         }
         let writes_files = outputs
             .iter()
-            .any(|output| matches!(output, Output::Local(_) | Output::Tar(_)));
+            .any(|output| matches!(output, Output::Local { .. } | Output::Tar { .. }));
         if self.iidfile.is_some() && writes_files {
             return Err(FlagError::NoImageId);
         }
@@ -87,6 +90,7 @@ impl ResultFlags {
             tags,
             outputs,
             push: self.push,
+            squash: self.squash,
         };
         Ok((options, effects))
     }
@@ -113,6 +117,8 @@ struct Keys {
     push: bool,
     /// `tar=false`: a directory instead of a file.
     is_archive: bool,
+    /// `platform-split=`: files of each platform in a directory of their own.
+    split: Option<bool>,
 }
 
 /// A path alone is a directory of files, `-` a tar of them.
@@ -121,8 +127,14 @@ fn output(text: &str, to_terminal: bool, effects: &mut OutputEffects) -> Result<
     if fields.len() == 1 && fields[0] == text && !text.starts_with("type=") {
         return match text {
             "-" if to_terminal => Err(FlagError::Terminal("tar".to_owned())),
-            "-" => Ok(Output::Tar(None)),
-            path => Ok(Output::Local(path.into())),
+            "-" => Ok(Output::Tar {
+                file: None,
+                split: None,
+            }),
+            path => Ok(Output::Local {
+                directory: path.into(),
+                split: None,
+            }),
         };
     }
     let mut keys = Keys {
@@ -155,6 +167,8 @@ impl Keys {
             }
             "push" => self.push = switch(key, value)?,
             "tar" => self.is_archive = switch(key, value)?,
+            "platform-split" => self.split = Some(switch(key, value)?),
+            "mode" if value == "copy" => {}
             "rewrite-timestamp" => effects.reproducible |= switch(key, value)?,
             // So it is anyway.
             "unpack"
@@ -212,10 +226,16 @@ impl Keys {
                 push: false,
             }),
             "local" => match file {
-                Some(path) => Ok(Output::Local(path)),
+                Some(directory) => Ok(Output::Local {
+                    directory,
+                    split: self.split,
+                }),
                 None => Err(FlagError::Destination(kind)),
             },
-            "tar" => Ok(Output::Tar(stream()?)),
+            "tar" => Ok(Output::Tar {
+                file: stream()?,
+                split: self.split,
+            }),
             "docker" => Ok(Output::Docker(stream()?)),
             "oci" if !self.is_archive && to_stdout => Err(FlagError::Destination(kind)),
             "oci" => Ok(Output::Oci {

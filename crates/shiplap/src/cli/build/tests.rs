@@ -70,9 +70,13 @@ fn takes_what_docker_takes() {
         "--progress=tty --allow network.host,security.insecure .",
         "-q --no-cache-filter a,b .",
         "-m 512m -c 2 --cpu-quota 1 --cpuset-cpus 0 .",
+        "-D --squash --output type=local,dest=x,platform-split=false .",
         "--file a --file b .",
         "--check .",
         "--call check,format=json .",
+        "--call=outline .",
+        "--call=targets,format=json .",
+        "--print outline .",
         "--explain --reproducible --jobs 4 --host-certs .",
     ] {
         call(line);
@@ -193,12 +197,29 @@ fn outputs() {
         names: names.iter().map(|name| name.parse().unwrap()).collect(),
         push,
     };
-    check("out", Output::Local("out".into()));
-    check("-", Output::Tar(None));
-    check("type=local,dest=out", Output::Local("out".into()));
-    check("type=tar", Output::Tar(None));
-    check("type=tar,dest=-", Output::Tar(None));
-    check("type=tar,dest=x.tar", Output::Tar(Some("x.tar".into())));
+    let local = |split| Output::Local {
+        directory: "out".into(),
+        split,
+    };
+    let tar = |file: Option<&str>, split| Output::Tar {
+        file: file.map(Into::into),
+        split,
+    };
+    check("out", local(None));
+    check("-", tar(None, None));
+    check("type=local,dest=out", local(None));
+    check(
+        "type=local,dest=out,platform-split=false,mode=copy",
+        local(Some(false)),
+    );
+    check("type=tar", tar(None, None));
+    check("type=tar,dest=-", tar(None, None));
+    check("type=tar,dest=x.tar", tar(Some("x.tar"), None));
+    check(
+        "type=tar,dest=x.tar,platform-split=1",
+        tar(Some("x.tar"), Some(true)),
+    );
+    refused("--output type=local,dest=out,mode=delete .", "mode=delete");
     check("type=docker", image(&[], false));
     check(
         "type=docker,dest=x.tar",
@@ -272,10 +293,7 @@ fn what_has_no_effect_is_told() {
         }
     };
     check("--rm --builder x --provenance=false .", &[]);
-    check(
-        "-m 1g --squash .",
-        &["--memory has no effect", "--squash has"],
-    );
+    check("-m 1g --squash .", &["--memory has no effect"]);
     check("--provenance=mode=max .", &["--provenance has no effect"]);
 }
 
