@@ -38,6 +38,7 @@ pub(crate) const WORKS: &[(&str, Work)] = &[
     ("run", containers::run),
     ("commit", containers::commit),
     ("diff", containers::diff),
+    ("analyze", analyze),
     ("memory", memory),
     ("build-noop", builds::noop),
     ("build-noop-50000", builds::noop_large),
@@ -290,6 +291,25 @@ fn thousand(scratch: &Path) -> anyhow::Result<PathBuf> {
         .args(["-c", "tar -cf ../thousand.tar *"])
         .current_dir(&folder))?;
     Ok(archive)
+}
+
+/// Looking into the image, with its peak memory; no peer that is packaged does it.
+fn analyze(bench: &Bench) -> anyhow::Result<Vec<Line>> {
+    let ours = || {
+        let mut tools = bench.keepers();
+        tools.find(|tool| matches!(tool, Tool::Shiplap(_)))
+    };
+    let arguments = ["analyze", "--json", &bench.image];
+    let mut lines = in_turns(ours().into_iter(), LIGHT_RUNS, |tool| {
+        let store = bench.holding(tool, &bench.image)?;
+        Ok(move || Ok(tool.command(&store, &arguments)))
+    })?;
+    if let Some(tool) = ours() {
+        let store = bench.holding(tool, &bench.image)?;
+        let megabytes = peak_kib(&tool.command(&store, &arguments))? as f64 / 1000.0 * 1.024;
+        lines.push(Line::fact(tool.name(), format!("{megabytes:>6.1} MB")));
+    }
+    Ok(lines)
 }
 
 /// Peak memory of our heavy verbs, and of the peers' pull.
