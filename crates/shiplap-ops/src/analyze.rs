@@ -6,6 +6,7 @@
 
 pub mod bounds;
 pub mod opened;
+pub mod origin;
 pub mod paths;
 pub mod proposal;
 pub mod report;
@@ -19,11 +20,13 @@ use std::fs::File;
 
 use shiplap_model::Platform;
 use shiplap_model::dockerfile::Dockerfile;
+use shiplap_store::StoreError;
 
 use crate::context::Context;
 use crate::progress::Progress;
 
 use opened::{OpenError, OpenedImage};
+use origin::Base;
 use paths::{Paths, PathsError};
 use proposal::Proposal;
 use score::Score;
@@ -45,6 +48,8 @@ pub struct AnalyzeOptions {
 pub struct Analysis {
     /// The image.
     pub image: OpenedImage,
+    /// The image it was built on, if the store has that.
+    pub base: Option<Base>,
     /// Its paths, with what each layer does to them.
     pub paths: Paths,
     /// The steps that made it, oldest first.
@@ -63,6 +68,9 @@ pub enum AnalyzeError {
     /// It can't be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The store's failure.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// Its layers can't be read.
     #[error(transparent)]
     Paths(#[from] PathsError),
@@ -92,10 +100,17 @@ pub fn analyze(
         image.layers.len(),
         options.dockerfile.as_ref(),
     );
-    let proposals = proposal::proposals(&paths, &findings, &steps);
+    let ids: Vec<_> = image
+        .layers
+        .iter()
+        .map(|layer| &layer.record.diff_id)
+        .collect();
+    let base = origin::base(context.store()?, &image.id, &ids)?;
+    let proposals = proposal::proposals(&paths, &findings, &steps, base.as_ref());
     Ok(Analysis {
         score: score::score(&paths),
         image,
+        base,
         paths,
         steps,
         findings,

@@ -3,14 +3,18 @@
 //!
 //! Nothing is estimated: a saving is the size of the very files that would not be there.
 
+mod advice;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::origin::Base;
 use super::paths::{EntryId, Paths};
 use super::rules::WasteKind;
 use super::steps::Step;
 use super::waste::Finding;
+use advice::Written;
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,9 +29,11 @@ pub struct Proposal {
     pub files: usize,
     /// Whether the image as it runs can't miss them.
     pub certain: bool,
-    /// Number of the layer that holds the bytes; 0 is the base.
+    /// The image below that brings the bytes, if they are none of the image's own layers'.
+    pub base: Option<String>,
+    /// Number of the layer that holds the bytes, 0 is the lowest; of a base's the topmost one.
     pub layer: usize,
-    /// The instruction that made that layer.
+    /// The instruction that made that layer; of a base `FROM` it.
     pub made_by: String,
     /// Its line in the Dockerfile, if one was given.
     pub line: Option<u32>,
@@ -62,57 +68,87 @@ const SHOWN_PATHS: usize = 10;
 
 type Key = (WasteKind, Option<&'static str>, u16, Option<u16>);
 
-/// Makes proposals of findings.
+/// Makes proposals of findings. Those of a base's layers are taken together.
 #[must_use]
-pub fn proposals(paths: &Paths, findings: &[Finding], steps: &[Step]) -> Vec<Proposal> {
+pub fn proposals(
+    paths: &Paths,
+    findings: &[Finding],
+    steps: &[Step],
+    base: Option<&Base>,
+) -> Vec<Proposal> {
+    let base_layers = base.map_or(0, |base| base.layers);
+    let is_of_base = |layer: u16| usize::from(layer) < base_layers;
     let mut groups: BTreeMap<Key, Vec<&Finding>> = BTreeMap::new();
     for finding in findings {
-        let key = (finding.kind, finding.tool, finding.layer, finding.by);
+        let (mut layer, mut by) = (finding.layer, finding.by);
+        if is_of_base(layer) {
+            layer = u16::try_from(base_layers - 1).unwrap_or(layer);
+            by = by.filter(|by| !is_of_base(*by));
+        }
+        let key = (finding.kind, finding.tool, layer, by);
         groups.entry(key).or_default().push(finding);
     }
-    let step_of = |layer: u16| {
-        let is_it = |step: &&Step| step.layer == Some(layer.into());
-        steps.iter().find(is_it)
-    };
+    let making = Making { paths, steps };
     let mut proposals: Vec<_> = groups
         .into_iter()
-        .map(|((kind, tool, layer, by), mut group)| {
-            let made = step_of(layer);
-            let made_by = made.map_or("", |step| &step.instruction);
-            let hidden = by.and_then(step_of);
-            let hidden_by = hidden.map(|step| step.instruction.as_str());
-            let written = Written {
-                tool,
-                made: made_by,
-                hidden: hidden_by.unwrap_or(""),
-            };
-            let (advice, instead) = written.advice(kind, &owners(paths, &group));
-            group.sort_by_key(|finding| (std::cmp::Reverse(finding.bytes), finding.entry));
-            Proposal {
-                kind,
-                tool,
-                saves_bytes: group.iter().map(|finding| finding.bytes).sum(),
-                files: group.len(),
-                certain: kind.is_certain(),
-                layer: layer.into(),
-                made_by: made_by.to_owned(),
-                line: made.and_then(|step| step.line),
-                hidden_in_layer: by.map(usize::from),
-                hidden_by: hidden_by.map(str::to_owned),
-                hidden_line: hidden.and_then(|step| step.line),
-                advice,
-                instead,
-                paths: (group.iter().take(SHOWN_PATHS))
-                    .map(|finding| shown(paths, finding))
-                    .collect(),
-            }
-        })
+        .map(|(key, group)| making.proposal(key, group, base.filter(|_| is_of_base(key.2))))
         .collect();
     proposals.sort_by(|a, b| {
         let order = b.saves_bytes.cmp(&a.saves_bytes);
         order.then_with(|| (a.layer, a.kind, a.tool).cmp(&(b.layer, b.kind, b.tool)))
     });
     proposals
+}
+
+/// What proposals are made of.
+struct Making<'a> {
+    paths: &'a Paths,
+    steps: &'a [Step],
+}
+
+impl Making<'_> {
+    fn step_of(&self, layer: u16) -> Option<&Step> {
+        let is_it = |step: &&Step| step.layer == Some(layer.into());
+        self.steps.iter().find(is_it)
+    }
+
+    fn proposal(&self, key: Key, mut group: Vec<&Finding>, base: Option<&Base>) -> Proposal {
+        let (kind, tool, layer, by) = key;
+        let made = self.step_of(layer).filter(|_| base.is_none());
+        let made_by = match base {
+            Some(base) => format!("FROM {}", base.name),
+            None => made.map_or_else(String::new, |step| step.instruction.clone()),
+        };
+        let hidden = by.and_then(|by| self.step_of(by));
+        let hidden_by = hidden.map(|step| step.instruction.as_str());
+        let written = Written {
+            tool,
+            made: &made_by,
+            hidden: hidden_by.unwrap_or(""),
+            base: base.map(|base| base.name.as_str()),
+        };
+        let (advice, instead) = written.advice(kind, &differences(self.paths, &group));
+        group.sort_by_key(|finding| (std::cmp::Reverse(finding.bytes), finding.entry));
+        Proposal {
+            kind,
+            tool,
+            saves_bytes: group.iter().map(|finding| finding.bytes).sum(),
+            files: group.len(),
+            certain: kind.is_certain(),
+            base: base.map(|base| base.name.clone()),
+            layer: layer.into(),
+            line: made.and_then(|step| step.line),
+            hidden_in_layer: by.map(usize::from),
+            hidden_by: hidden_by.map(str::to_owned),
+            hidden_line: hidden.and_then(|step| step.line),
+            advice,
+            instead,
+            paths: (group.iter().take(SHOWN_PATHS))
+                .map(|finding| shown(self.paths, finding))
+                .collect(),
+            made_by,
+        }
+    }
 }
 
 fn shown(paths: &Paths, finding: &Finding) -> ProposedPath {
@@ -135,7 +171,7 @@ struct Differences {
     mode: BTreeSet<u16>,
 }
 
-fn owners(paths: &Paths, group: &[&Finding]) -> Differences {
+fn differences(paths: &Paths, group: &[&Finding]) -> Differences {
     let mut differences = Differences::default();
     for finding in group {
         let Some(twin) = finding.twin.map(|twin| paths.entry(twin)) else {
@@ -150,220 +186,6 @@ fn owners(paths: &Paths, group: &[&Finding]) -> Differences {
         }
     }
     differences
-}
-
-/// What is known of who made it.
-struct Written<'a> {
-    tool: Option<&'static str>,
-    made: &'a str,
-    hidden: &'a str,
-}
-
-impl Written<'_> {
-    fn is_copy(&self) -> bool {
-        ["COPY ", "ADD "]
-            .iter()
-            .any(|word| self.made.starts_with(word))
-    }
-
-    fn advice(&self, kind: WasteKind, differences: &Differences) -> (String, Option<String>) {
-        match kind {
-            WasteKind::Deleted => self.deleted(),
-            WasteKind::Overwritten => self.overwritten(),
-            WasteKind::Rewritten => self.rewritten(differences),
-            WasteKind::PackageLists | WasteKind::LanguageCache => self.cache(),
-            WasteKind::BuildTools => (
-                format!(
-                    "if only the build needs {}, build in a stage of its own and copy the result",
-                    self.tool.unwrap_or("them")
-                ),
-                Some(
-                    "FROM … AS build\nRUN … (compilers, headers, the build)\nFROM …-slim\nCOPY --from=build /app /app"
-                        .to_owned(),
-                ),
-            ),
-            WasteKind::Duplicate => (
-                "keep one and link to it, or copy each file once".to_owned(),
-                Some("RUN ln -f FIRST SECOND   # in the instruction that makes them".to_owned()),
-            ),
-            WasteKind::Log => (
-                "remove logs in the instruction that writes them".to_owned(),
-                Some(self.ended("find /var/log -type f -delete")),
-            ),
-            WasteKind::VersionControl => (
-                "keep the repository's history out of the build context".to_owned(),
-                Some("# .dockerignore\n**/.git".to_owned()),
-            ),
-            WasteKind::ByteCode => (
-                "let Python compile when it runs; that start takes longer".to_owned(),
-                Some("ENV PYTHONDONTWRITEBYTECODE=1\nRUN pip install --no-compile …".to_owned()),
-            ),
-            WasteKind::Temporary => (
-                "remove temporary files in the instruction that makes them, or give it a /tmp of its own"
-                    .to_owned(),
-                Some(match self.is_copy() {
-                    true => "# .dockerignore: what need not be copied".to_owned(),
-                    false => format!("RUN --mount=type=tmpfs,target=/tmp {}", self.command()),
-                }),
-            ),
-        }
-    }
-
-    fn deleted(&self) -> (String, Option<String>) {
-        if self.is_copy() {
-            return (
-                "a layer keeps what a later one deletes: don't copy it, or mount it where it is needed"
-                    .to_owned(),
-                Some(format!(
-                    "RUN --mount=type=bind,source=SOURCE,target=TARGET {}",
-                    command_of(self.hidden)
-                )),
-            );
-        }
-        (
-            "a layer keeps what a later one deletes: delete in the instruction that makes the files"
-                .to_owned(),
-            self.joined(),
-        )
-    }
-
-    fn overwritten(&self) -> (String, Option<String>) {
-        let advice = "both versions are kept: write the files once, or in one instruction";
-        let instead = if self.is_copy() { None } else { self.joined() };
-        (advice.to_owned(), instead)
-    }
-
-    fn rewritten(&self, differences: &Differences) -> (String, Option<String>) {
-        let mut flags = Vec::new();
-        if let Some((uid, gid)) = differences.owner.first() {
-            let is_one = differences.owner.len() == 1;
-            flags.push(match is_one {
-                true => format!("--chown={uid}:{gid}"),
-                false => "--chown=USER:GROUP".to_owned(),
-            });
-        }
-        if let Some(mode) = differences.mode.first() {
-            flags.push(match differences.mode.len() {
-                1 => format!("--chmod={mode:o}"),
-                _ => "--chmod=MODE".to_owned(),
-            });
-        }
-        if flags.is_empty() {
-            let advice = "the same bytes are kept twice: write the files in one instruction only";
-            return (advice.to_owned(), None);
-        }
-        match self.made.split_once(' ') {
-            Some((word @ ("COPY" | "ADD"), rest)) => (
-                format!("set owner and mode where the files are copied, not in a later {}", word_of(self.hidden)),
-                Some(format!("{word} {} {rest}", flags.join(" "))),
-            ),
-            _ => (
-                "set owner and mode in the instruction that makes the files: a change in a later one copies them"
-                    .to_owned(),
-                self.joined(),
-            ),
-        }
-    }
-
-    fn cache(&self) -> (String, Option<String>) {
-        let tool = self.tool.unwrap_or_default();
-        let (clean, mounts) = clean_up(tool);
-        let advice = format!("keep what {tool} leaves for the next time out of the layer");
-        let mut instead = Vec::new();
-        if !clean.is_empty() {
-            instead.push(match clean.strip_prefix('+') {
-                Some(flag) => format!("RUN {flag}"),
-                None => self.ended(clean),
-            });
-        }
-        if !mounts.is_empty() {
-            let mounts: Vec<_> = mounts
-                .iter()
-                .map(|target| format!("--mount=type=cache,target={target}"))
-                .collect();
-            instead.push(format!("RUN {} {}", mounts.join(" "), self.command()));
-        }
-        (
-            advice,
-            Some(instead.join("\nor\n")).filter(|text| !text.is_empty()),
-        )
-    }
-
-    /// The instruction with one more command at its end.
-    fn ended(&self, command: &str) -> String {
-        format!("RUN {} && {command}", self.command())
-    }
-
-    /// Both instructions as one.
-    fn joined(&self) -> Option<String> {
-        let is_run = |text: &str| text.starts_with("RUN ");
-        let both = is_run(self.made) && is_run(self.hidden);
-        both.then(|| format!("RUN {} && {}", self.command(), command_of(self.hidden)))
-    }
-
-    fn command(&self) -> &str {
-        command_of(self.made)
-    }
-}
-
-/// The command of a `RUN`, or what stands for one.
-fn command_of(instruction: &str) -> &str {
-    match instruction.strip_prefix("RUN ") {
-        Some(command) => command.trim(),
-        None => "…",
-    }
-}
-
-fn word_of(instruction: &str) -> &str {
-    instruction
-        .split_whitespace()
-        .next()
-        .unwrap_or("instruction")
-}
-
-/// How a tool's cache is cleared (after a `+`, how it is not filled), and where to mount one.
-fn clean_up(tool: &str) -> (&'static str, &'static [&'static str]) {
-    match tool {
-        "apt" => (
-            "apt-get clean && rm -rf /var/lib/apt/lists/*",
-            &[
-                "/var/cache/apt,sharing=locked",
-                "/var/lib/apt,sharing=locked",
-            ],
-        ),
-        "apk" => ("+apk add --no-cache …", &["/var/cache/apk"]),
-        "dnf" => ("dnf clean all", &["/var/cache/dnf", "/var/cache/libdnf5"]),
-        "yum" => ("yum clean all", &["/var/cache/yum"]),
-        "zypper" => ("zypper clean --all", &["/var/cache/zypp"]),
-        "pacman" => ("pacman -Scc --noconfirm", &["/var/cache/pacman/pkg"]),
-        "pip" => ("+pip install --no-cache-dir …", &["/root/.cache/pip"]),
-        "uv" => ("+uv pip install --no-cache …", &["/root/.cache/uv"]),
-        "poetry" => ("rm -rf ~/.cache/pypoetry", &["/root/.cache/pypoetry"]),
-        "pipenv" => ("rm -rf ~/.cache/pipenv", &["/root/.cache/pipenv"]),
-        "npm" => ("npm cache clean --force", &["/root/.npm"]),
-        "yarn" => ("yarn cache clean", &["/usr/local/share/.cache"]),
-        "pnpm" => ("pnpm store prune", &["/root/.local/share/pnpm/store"]),
-        "bun" => ("rm -rf ~/.bun/install/cache", &["/root/.bun/install/cache"]),
-        "conda" => ("conda clean -afy", &[]),
-        "cargo" => (
-            "rm -rf \"$CARGO_HOME/registry\" \"$CARGO_HOME/git\"",
-            &["/usr/local/cargo/registry", "/usr/local/cargo/git"],
-        ),
-        "go" => (
-            "go clean -cache -modcache",
-            &["/root/.cache/go-build", "/go/pkg/mod"],
-        ),
-        "maven" => ("rm -rf ~/.m2/repository", &["/root/.m2"]),
-        "gradle" => ("rm -rf ~/.gradle/caches", &["/root/.gradle"]),
-        "composer" => ("composer clear-cache", &["/root/.composer/cache"]),
-        "gem" => ("rm -rf /usr/local/bundle/cache", &[]),
-        "nuget" => (
-            "dotnet nuget locals all --clear",
-            &["/root/.nuget/packages"],
-        ),
-        "ccache" => ("ccache -C", &["/root/.cache/ccache"]),
-        _ => ("", &[]),
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use serde::Serialize;
 use shiplap_layer::stack::Type;
 
 use super::Analysis;
+use super::origin::Base;
 use super::paths::{Change, Entry, Paths};
 use super::proposal::Proposal;
 use super::score::Score;
@@ -30,6 +31,8 @@ pub struct Report<'a> {
     pub platform: String,
     /// When it was made, as it says.
     pub created: Option<&'a str>,
+    /// The image it was built on, if the store has that.
+    pub base: Option<&'a Base>,
     /// Sizes of all files in bytes, as `inspect` has it.
     pub size_bytes: u64,
     /// Length of all tars in bytes.
@@ -158,6 +161,7 @@ impl Analysis {
             id: self.image.id.to_string(),
             platform: config.platform().to_string(),
             created: config.created.as_deref(),
+            base: self.base.as_ref(),
             size_bytes: self.score.size_bytes,
             tar_bytes: layers.iter().map(|layer| layer.tar_bytes).sum(),
             score: &self.score,

@@ -320,6 +320,48 @@ fn on_a_terminal() {
     session.ends_with(0);
 }
 
+/// What an image of the store brings that this one was built on is told at once.
+#[test]
+fn of_a_base() {
+    let store = Store::new();
+    let base: &[&[Entry]] = &[
+        &[Entry::file("tmp/a", &[b'a'; 100])],
+        &[Entry::file("tmp/b", &[b'b'; 200])],
+    ];
+    let own: &[Entry] = &[
+        Entry::file("tmp/c", &[b'c'; 50]),
+        Entry::whiteout("tmp", "a"),
+    ];
+    let layers = [base, &[own]].concat();
+    for (name, image) in [
+        ("base:1", recipe(base).make()),
+        ("own:1", recipe(&layers).make()),
+    ] {
+        let path = store.path("image.tar");
+        fs::write(&path, image.docker_archive(&[name])).unwrap();
+        store.ok(&["load", "-q", "-i", path.to_str().unwrap()]);
+    }
+    let found = store.json(&["analyze", "--json", "own:1"]);
+    assert_eq!(found["base"], json!({"name": "base:1", "layers": 2}));
+    let proposals = found["proposals"].as_array().unwrap();
+    let told: Vec<_> = proposals
+        .iter()
+        .map(|one| (&one["saves_bytes"], &one["base"]))
+        .collect();
+    let expected = json!([[200, "base:1"], [100, "base:1"], [50, null]]);
+    assert_eq!(serde_json::to_value(told).unwrap(), expected);
+    let report = store.ok(&["analyze", "own:1"]);
+    assert!(
+        report.contains("Base        base:1 (layers 0 to 1)"),
+        "{report}"
+    );
+    assert!(report.contains("FROM base:1"), "{report}");
+    assert_eq!(
+        store.json(&["analyze", "--json", "base:1"])["base"],
+        Value::Null
+    );
+}
+
 /// Whatever an archive holds, the answer is bounded, or an error in words.
 #[test]
 fn bad_archives() {

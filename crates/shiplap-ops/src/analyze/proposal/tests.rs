@@ -3,11 +3,11 @@ use shiplap_model::config::History;
 
 use super::super::tests::Item::{self, File, Gone, Owned};
 use super::super::tests::image;
-use super::super::{steps::steps, waste};
+use super::super::{origin::Base, steps::steps, waste};
 use super::{Proposal, proposals};
 
 /// Proposals for layers, each with the instruction that made it.
-fn made(layers: &[(&str, &[Item<'_>])]) -> Vec<Proposal> {
+fn made(layers: &[(&str, &[Item<'_>])], base: Option<&Base>) -> Vec<Proposal> {
     let items: Vec<_> = layers.iter().map(|(_, items)| *items).collect();
     let image = image(&items);
     let history = layers.iter().map(|(created_by, _)| History {
@@ -20,12 +20,12 @@ fn made(layers: &[(&str, &[Item<'_>])]) -> Vec<Proposal> {
     };
     let steps = steps(&config, layers.len(), None);
     let findings = waste::find(&image.paths, &image.tars()).unwrap();
-    proposals(&image.paths, &findings, &steps)
+    proposals(&image.paths, &findings, &steps, base)
 }
 
 /// Saving and what to write instead, of each proposal.
 fn check(layers: &[(&str, &[Item<'_>])], expected: &[(u64, Option<&str>)]) {
-    let proposals = made(layers);
+    let proposals = made(layers, None);
     let found: Vec<_> = proposals
         .iter()
         .map(|proposal| (proposal.saves_bytes, proposal.instead.as_deref()))
@@ -72,7 +72,7 @@ fn what_to_write_instead() {
 
 #[test]
 fn best_first_and_all_told() {
-    let proposals = made(&[
+    let layers: [(&str, &[Item<'_>]); 2] = [
         (
             "ADD x / # buildkit",
             &[File("tmp/a", b"1"), File("x/.git/HEAD", b"4444")],
@@ -81,7 +81,8 @@ fn best_first_and_all_told() {
             "RUN /bin/sh -c y # buildkit",
             &[File("tmp/b", b"22"), File("tmp/c", b"333")],
         ),
-    ]);
+    ];
+    let proposals = made(&layers, None);
     let told: Vec<_> = proposals
         .iter()
         .map(|one| (one.saves_bytes, one.files, one.layer, one.made_by.as_str()))
@@ -100,4 +101,37 @@ fn best_first_and_all_told() {
         .map(|one| one.path.as_str())
         .collect();
     assert_eq!(paths, ["/tmp/c", "/tmp/b"]);
+}
+
+/// What a base brings is told at once; what the image does to it stays the image's.
+#[test]
+fn of_a_base() {
+    let layers: [(&str, &[Item<'_>]); 3] = [
+        ("one", &[File("tmp/a", b"1"), File("x", b"22")]),
+        ("two", &[File("tmp/b", b"333")]),
+        (
+            "RUN /bin/sh -c rm x # buildkit",
+            &[Gone("x"), File("tmp/c", b"4")],
+        ),
+    ];
+    let base = Base {
+        name: "base:1".to_owned(),
+        layers: 2,
+    };
+    let proposals = made(&layers, Some(&base));
+    let told: Vec<_> = proposals
+        .iter()
+        .map(|one| {
+            let hidden = one.hidden_by.as_deref().unwrap_or("");
+            (one.saves_bytes, one.made_by.as_str(), hidden)
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (4, "FROM base:1", ""),
+            (2, "FROM base:1", "RUN rm x"),
+            (1, "RUN rm x", ""),
+        ]
+    );
 }

@@ -70,11 +70,16 @@ fn facts(analysis: &Analysis) -> String {
     let (waste, certain) = analysis.waste_bytes();
     let config = &analysis.image.config;
     let created = config.created.as_deref().unwrap_or("unknown");
+    let base = analysis.base.as_ref().map(|base| {
+        let layers = base.layers;
+        format!(" · on {} ({layers} layers)", text(&base.name))
+    });
     let small = format!(
-        "<p class=\"quiet\">{} · {} · made {}</p>\n",
+        "<p class=\"quiet\">{} · {} · made {}{}</p>\n",
         text(&analysis.image.id.to_string()),
         text(&config.platform().to_string()),
-        text(created)
+        text(created),
+        base.unwrap_or_default()
     );
     let fact = |name: &str, value: &str, more: &str| {
         format!("<div class=\"fact\"><span>{name}</span><b>{value}</b><span>{more}</span></div>\n")
@@ -206,7 +211,10 @@ fn change(proposal: &Proposal) -> String {
         proposal.kind.title(),
         tool.unwrap_or_default(),
         proposal.files,
-        place(proposal.layer, proposal.line, &proposal.made_by),
+        match &proposal.base {
+            Some(_) => format!("<p><code>{}</code></p>\n", text(&proposal.made_by)),
+            None => place(proposal.layer, proposal.line, &proposal.made_by),
+        },
     );
     if let (Some(layer), Some(instruction)) = (proposal.hidden_in_layer, &proposal.hidden_by) {
         page.push_str(&place(layer, proposal.hidden_line, instruction));

@@ -56,7 +56,14 @@ fn head(analysis: &Analysis) -> String {
         ),
     ];
     let line = |(name, value): &(&str, String)| format!("{name:<12}{value}\n");
-    lines.iter().map(line).collect()
+    let base = analysis.base.as_ref().map(|base| {
+        let layers = match base.layers {
+            1 => "layer 0".to_owned(),
+            layers => format!("layers 0 to {}", layers - 1),
+        };
+        line(&("Base", format!("{} ({layers})", clean(&base.name))))
+    });
+    lines.iter().map(line).chain(base).collect()
 }
 
 fn layers(analysis: &Analysis, width: usize) -> String {
@@ -138,7 +145,10 @@ fn change(number: usize, proposal: &Proposal, width: usize) -> String {
         let line = words::ellipsis(line, room);
         text.push_str(&format!("{:indent$}{line}\n", ""));
     };
-    line(3, &place(proposal.layer, proposal.line, &proposal.made_by));
+    match proposal.base {
+        Some(_) => line(3, &one_line(&proposal.made_by)),
+        None => line(3, &place(proposal.layer, proposal.line, &proposal.made_by)),
+    }
     if let (Some(layer), Some(instruction)) = (proposal.hidden_in_layer, &proposal.hidden_by) {
         line(3, &place(layer, proposal.hidden_line, instruction));
     }

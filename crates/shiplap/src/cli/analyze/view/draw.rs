@@ -255,9 +255,12 @@ impl View<'_> {
             .map(|(number, proposal)| {
                 let tool = proposal.tool.map(|tool| format!(" ({tool})"));
                 let line = format!(
-                    "{:>8}  layer {:>2}  {}{}",
+                    "{:>8}  {:<8}  {}{}",
                     words::size(proposal.saves_bytes),
-                    proposal.layer,
+                    match proposal.base {
+                        Some(_) => "base".to_owned(),
+                        None => format!("layer {}", proposal.layer),
+                    },
                     proposal.kind.title(),
                     tool.unwrap_or_default()
                 );
@@ -285,7 +288,10 @@ impl View<'_> {
         let mut lines = vec![Line::styled("─".repeat(width), quiet)];
         let place =
             |layer: usize, instruction: &str| format!("layer {layer}: {}", one_line(instruction));
-        lines.push(Line::from(place(proposal.layer, &proposal.made_by)));
+        lines.push(Line::from(match proposal.base {
+            Some(_) => one_line(&proposal.made_by),
+            None => place(proposal.layer, &proposal.made_by),
+        }));
         if let (Some(layer), Some(instruction)) = (proposal.hidden_in_layer, &proposal.hidden_by) {
             lines.push(Line::from(place(layer, instruction)));
         }
