@@ -176,15 +176,16 @@ pub fn outline(
     resolved: &Resolved,
 ) -> Result<Outline, PlanError> {
     let resolved = plan::assumed(file, input, resolved, Breadth::Target)?;
+    let graph = Graph::new(file, input)?;
     let mut gatherer = Gatherer {
         input,
         escape: file.escape,
+        known: &graph.globals,
         globals: globals(file, input),
         stages: BTreeMap::new(),
         number: 0,
     };
     plan::observe(file, input, &resolved, Breadth::Target, &mut gatherer)?;
-    let graph = Graph::new(file, input)?;
     let target = graph.target()?;
     let mut told = gatherer.told(&order(&graph, target, &gatherer.stages));
     told.arguments
@@ -309,6 +310,8 @@ struct Stage {
 struct Gatherer<'g> {
     input: &'g PlanInput,
     escape: char,
+    /// What an `ARG` without a value takes up.
+    known: &'g Variables,
     globals: BTreeMap<String, Known>,
     /// By their numbers.
     stages: BTreeMap<usize, Stage>,
@@ -356,7 +359,7 @@ impl Gatherer<'_> {
                 before.or_else(|| state.variables.get(name))
             };
             let read = read(argument, self.input, &look, self.escape);
-            let is_inherited = read.value.is_none() && self.globals.contains_key(&argument.name);
+            let is_inherited = read.value.is_none() && self.known.get(&argument.name).is_some();
             if let Some(value) = &read.value {
                 before.insert(&argument.name, value.clone());
             }

@@ -41,14 +41,25 @@ pub enum SaveError {
     /// The store's failure.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// One of the images of an index is gone.
+    #[error(
+        "save index {index}: its image for {part} is not here any more; build it again, or name one with --platform"
+    )]
+    Part {
+        /// Which.
+        index: Digest,
+        /// The platform of the image, or its digest.
+        part: String,
+    },
     /// The archive can't be written.
     #[error(transparent)]
     Transport(#[from] TransportError),
 }
 
-/// One image with the tags that it is saved under.
+/// One image with the tags that it is saved under, or an index that these name.
 struct Chosen {
     id: ImageId,
+    index: Option<Digest>,
     tags: Vec<Reference>,
 }
 
@@ -75,6 +86,7 @@ pub fn save_as(
 ) -> Result<(), SaveError> {
     let chosen = Chosen {
         id: id.clone(),
+        index: None,
         tags: names.to_vec(),
     };
     put(context.store()?, &[chosen], format, output)
@@ -92,6 +104,17 @@ pub fn save_index_as(
     output: Output<'_>,
 ) -> Result<(), SaveError> {
     let store = context.store()?;
+    to_output(output, ArchiveFormat::Oci, |archive| {
+        add_index(store, archive, index, names)
+    })
+}
+
+fn add_index(
+    store: &Store,
+    archive: &mut ArchiveWriter<BufWriter<&mut dyn Write>>,
+    index: &Digest,
+    names: &[Reference],
+) -> Result<(), SaveError> {
     let bytes = store.read_blob(index)?;
     let document = Document::parse(&bytes, None).map_err(|source| TransportError::Document {
         digest: index.clone(),
@@ -101,18 +124,20 @@ pub fn save_index_as(
         Document::Index(index) => index.manifests,
         Document::Manifest(_) => Vec::new(),
     };
-    to_output(output, ArchiveFormat::Oci, |archive| {
-        for entry in &manifests {
-            let id = store.image_of_manifest(&entry.digest)?;
-            let id = id.ok_or_else(|| StoreError::BlobMissing {
-                digest: entry.digest.clone(),
-            })?;
-            let manifest = store.read_blob(&entry.digest)?;
-            let config = store.read_blob(id.digest())?;
-            archive.part(&manifest, &config, layers(store, &id)?)?;
-        }
-        Ok(archive.index(&bytes, names)?)
-    })
+    for entry in &manifests {
+        let id = store.image_of_manifest(&entry.digest)?;
+        let id = id.ok_or_else(|| SaveError::Part {
+            index: index.clone(),
+            part: match &entry.platform {
+                Some(platform) => platform.to_string(),
+                None => entry.digest.to_string(),
+            },
+        })?;
+        let manifest = store.read_blob(&entry.digest)?;
+        let config = store.read_blob(id.digest())?;
+        archive.part(&manifest, &config, layers(store, &id)?)?;
+    }
+    Ok(archive.index(&bytes, names)?)
 }
 
 fn put(
@@ -123,6 +148,10 @@ fn put(
 ) -> Result<(), SaveError> {
     to_output(output, format, |archive| {
         for image in images {
+            if let Some(index) = &image.index {
+                add_index(store, archive, index, &image.tags)?;
+                continue;
+            }
             let config = store.read_blob(image.id.digest())?;
             archive.image(&config, layers(store, &image.id)?, &image.tags)?;
         }
@@ -180,11 +209,18 @@ fn choose(store: &Store, options: &SaveOptions) -> Result<Vec<Chosen>, SaveError
     let mut chosen: Vec<Chosen> = Vec::new();
     for name in &options.images {
         for (id, tag) in named(store, name, options.platform.as_ref())? {
-            let image = match chosen.iter_mut().find(|image| image.id == id) {
+            // Docker's own list in an archive has no place for an index.
+            let index = match (&tag, options.format, &options.platform) {
+                (Some(tag), ArchiveFormat::Oci, None) => store.named_index(tag)?,
+                _ => None,
+            };
+            let is_it = |image: &&mut Chosen| image.id == id && image.index == index;
+            let image = match chosen.iter_mut().find(is_it) {
                 Some(image) => image,
                 None => {
                     chosen.push(Chosen {
                         id,
+                        index,
                         tags: Vec::new(),
                     });
                     let last = chosen.len() - 1;

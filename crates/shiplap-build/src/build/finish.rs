@@ -184,6 +184,9 @@ impl Finishing<'_, '_> {
             Ok(())
         });
         finished.images = images.into_values().collect();
+        if let (Some(digest), Ok(())) = (&digest, &put) {
+            vertex.status(&format!("exporting manifest list {digest}"));
+        }
         match put {
             Ok(()) => vertex.done(),
             Err(cause) => {

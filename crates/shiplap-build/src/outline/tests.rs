@@ -96,6 +96,10 @@ fn tells_what_a_target_takes() {
     assert_eq!(arguments(&found), ["VERSION=8.1 () 10", "LEVEL=9 () 11"]);
     assert_eq!(wanted(&found.secrets), ["token! 12"]);
 
+    let text = "ARG GIVEN\nFROM scratch\nARG TARGETARCH\nARG GIVEN\nARG NEW=$TARGETARCH\n";
+    let found = outline_of(text, None, &[]);
+    assert_eq!(arguments(&found), ["GIVEN= () 4", "NEW=amd64 () 5"]);
+
     let found = outline_of("FROM scratch\nARG A\nFROM scratch", None, &[]);
     assert_eq!(found.name, "stage-1");
     assert_eq!(arguments(&found), [""; 0]);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -299,6 +300,30 @@ fn an_oci_archive_holds_the_index() {
         );
         judge::ask(skopeo.args(line).args([&from, &to]));
     }
+    // So does what is saved of its name.
+    let saved = store.path("saved.tar");
+    let index = build(&store, context, &["-q", "-t", "app:1"]);
+    store.ok(&[
+        "save",
+        "--format=oci",
+        "-o",
+        saved.to_str().unwrap(),
+        "app:1",
+    ]);
+    let found = members(&fs::read(&saved).unwrap());
+    let told: Value = serde_json::from_slice(&found["index.json"].content).unwrap();
+    assert_eq!(told["manifests"][0]["digest"], index.trim());
+    let one = [
+        "save",
+        "--format=oci",
+        "--platform",
+        &format!("linux/{other}"),
+        "app:1",
+    ];
+    let found = members(&store.command(&one).output().unwrap().stdout);
+    let told: Value = serde_json::from_slice(&found["index.json"].content).unwrap();
+    assert_ne!(told["manifests"][0]["mediaType"], OCI_INDEX);
+
     // As a directory, the same.
     let directory = store.path("layout");
     let output = format!("type=oci,tar=false,dest={}", directory.display());
@@ -334,4 +359,54 @@ fn commands_of_another_platform_run_where_the_machine_can() {
     let line = ["image", "cat", "cross", "/out"];
     assert_eq!(store.ok(&line), format!("{other}\n"));
     assert_eq!(store.field("cross", "{{.Architecture}}"), other);
+
+    // A program of the other one, which does nothing: this machine runs it, or says what is missing.
+    let context = store.path("foreign");
+    scene::files(
+        &context,
+        &[("Dockerfile", "FROM scratch\nCOPY sh /bin/sh\nRUN true\n")],
+    );
+    let program = context.join("sh");
+    fs::write(&program, nothing(other)).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let ran = store.run(&["build", &platform, context.to_str().unwrap()]);
+    if ran.code != Some(0) {
+        ran.assert_refused();
+        ran.assert_says(&[&format!("linux/{other}"), "binfmt", "Dockerfile:3"]);
+    }
+}
+
+/// An ELF program for an architecture: its header and one system call, `exit(0)`.
+fn nothing(architecture: &str) -> Vec<u8> {
+    let (machine, code): (u16, &[u8]) = match architecture {
+        "arm64" => (
+            0xb7,
+            &[0, 0, 0x80, 0xd2, 0xa8, 0x0b, 0x80, 0xd2, 1, 0, 0, 0xd4],
+        ),
+        _ => (0x3e, &[0x31, 0xff, 0xb8, 0x3c, 0, 0, 0, 0x0f, 0x05]),
+    };
+    const HEADERS: u64 = 64 + 56;
+    const BASE: u64 = 0x0040_0000;
+    let length = HEADERS + code.len() as u64;
+    let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
+    bytes.resize(16, 0);
+    for half in [2, machine] {
+        bytes.extend(half.to_le_bytes());
+    }
+    bytes.extend(1_u32.to_le_bytes());
+    for word in [BASE + HEADERS, 64, 0] {
+        bytes.extend(word.to_le_bytes());
+    }
+    bytes.extend(0_u32.to_le_bytes());
+    for half in [64_u16, 56, 1, 0, 0, 0] {
+        bytes.extend(half.to_le_bytes());
+    }
+    for word in [1_u32, 5] {
+        bytes.extend(word.to_le_bytes());
+    }
+    for word in [0, BASE, BASE, length, length, 0x1000] {
+        bytes.extend(word.to_le_bytes());
+    }
+    bytes.extend(code);
+    bytes
 }
