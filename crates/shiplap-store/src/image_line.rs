@@ -63,6 +63,7 @@ pub(crate) fn read_lines(
             Ok(())
         },
     )?;
+    // Such tags are few, so they come first: a cross join keeps that order.
     let of_part = if only.is_some() {
         "b.image = ?1"
     } else {
@@ -70,7 +71,7 @@ pub(crate) fn read_lines(
     };
     tx.each(
         &format!(
-            "SELECT b.image FROM tags t JOIN image_blobs b ON b.digest = t.index_digest
+            "SELECT b.image FROM tags t CROSS JOIN image_blobs b ON b.digest = t.index_digest
              WHERE t.index_digest IS NOT NULL AND b.role = 'index' AND b.image <> t.image AND {of_part}"
         ),
         [only],
