@@ -131,7 +131,7 @@ impl Making<'_> {
         group.sort_by_key(|finding| (std::cmp::Reverse(finding.bytes), finding.entry));
         Proposal {
             kind,
-            tool,
+            tool: tool.filter(|tool| *tool != kind.title()),
             saves_bytes: group.iter().map(|finding| finding.bytes).sum(),
             files: group.len(),
             certain: kind.is_certain(),

@@ -75,7 +75,7 @@ impl Written<'_> {
         match kind {
             WasteKind::BuildTools => (
                 format!(
-                    "the base brings {}: if only the build needs them, build on it and run on a smaller one (-slim, -alpine)",
+                    "the base brings {}: build on it in a stage of its own, and run on a smaller one (-slim, -alpine)",
                     self.tool.unwrap_or("them")
                 ),
                 Some(format!(
