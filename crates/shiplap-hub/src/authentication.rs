@@ -1,7 +1,7 @@
 //! Who asks: from the `Authorization` header to a [`Caller`].
 //!
-//! Basic with a password or an access token, or Bearer with a token of the hub's own. Says nothing of
-//! what the caller may do.
+//! Basic with a password or an access token, or Bearer with a token of the hub's own; for pages, the
+//! cookie of a browser that is signed in, and nothing else. Says nothing of what the caller may do.
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ use crate::authorization::{Caller, Level, User};
 use crate::database::{DatabaseError, Durability, Tx};
 use crate::hub::Hub;
 use crate::password::Checked;
-use crate::records::tokens;
 use crate::records::users::{self, Account};
+use crate::records::{sessions, tokens};
 use crate::refusal::Refusal;
 
 /// What a request shows of its caller.
@@ -26,6 +26,8 @@ pub(crate) enum Shown {
     Basic { name: String, secret: String },
     /// A token of the hub's own.
     Bearer(String),
+    /// The secret of a browser that is signed in.
+    Session(String),
     /// What can't be read.
     Garbage,
 }
@@ -58,7 +60,8 @@ impl Shown {
     }
 }
 
-/// Finds out who asks. A credential that is no good is refused, never taken for none.
+/// Finds out who asks. A credential that is no good is refused, never taken for none; a session that
+/// has ended is none, for the browser did not choose to show it.
 pub(crate) async fn caller(hub: &Arc<Hub>, shown: Shown) -> Result<Caller, Known> {
     match shown {
         Shown::Nothing => Ok(Caller::default()),
@@ -68,6 +71,15 @@ pub(crate) async fn caller(hub: &Arc<Hub>, shown: Shown) -> Result<Caller, Known
             Ok(Caller {
                 user: Some(user),
                 has_credential: true,
+                grants: None,
+            })
+        }
+        Shown::Session(secret) => {
+            let reading = hub.database.read(move |tx| session(tx, &secret));
+            let user = reading.await?;
+            Ok(Caller {
+                has_credential: user.is_some(),
+                user,
                 grants: None,
             })
         }
@@ -90,6 +102,14 @@ pub(crate) async fn caller(hub: &Arc<Hub>, shown: Shown) -> Result<Caller, Known
             })
         }
     }
+}
+
+fn session(tx: &dyn Tx, secret: &str) -> Result<Option<User>, Known> {
+    let Some(known) = sessions::find(tx, secret)? else {
+        return Ok(None);
+    };
+    let account = users::by_id(tx, known.user)?.filter(|account| !account.is_disabled);
+    Ok(account.map(|account| account.user(known.level)))
 }
 
 /// Why nobody is known by a credential.

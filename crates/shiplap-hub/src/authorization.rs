@@ -20,6 +20,9 @@ pub enum Need {
     Site,
     /// A right over the repository that the route names.
     Repository(Right),
+    /// A role in the namespace that the route names; for more than to look, with all of the user's
+    /// power.
+    Namespace(Role),
 }
 
 /// What one does to a repository.
@@ -199,7 +202,7 @@ pub enum Decision {
     Hide,
 }
 
-/// Decides. `place` must be given where `need` is of a repository.
+/// Decides. `place` must be given where `need` is of a repository or a namespace.
 #[must_use]
 pub fn decide(caller: &Caller, need: Need, place: Option<&Place>) -> Decision {
     let user = caller.user.as_ref();
@@ -225,6 +228,28 @@ pub fn decide(caller: &Caller, need: Need, place: Option<&Place>) -> Decision {
         Need::Repository(right) => {
             place.map_or(Decision::Hide, |place| in_repository(caller, right, place))
         }
+        Need::Namespace(role) => {
+            place.map_or(Decision::Hide, |place| in_namespace(caller, role, place))
+        }
+    }
+}
+
+fn in_namespace(caller: &Caller, role: Role, place: &Place) -> Decision {
+    let Some(user) = &caller.user else {
+        return Decision::Challenge;
+    };
+    if caller.grants.is_some() {
+        return Decision::Challenge;
+    }
+    let has_role = |role: Role| place.has_namespace && place.role.is_some_and(|has| has >= role);
+    let level = match role {
+        Role::Reader => Level::Read,
+        Role::Writer | Role::Owner => Level::Admin,
+    };
+    match has_role(role) && user.level >= level {
+        true => Decision::Allow,
+        false if has_role(Role::Reader) && user.level >= Level::Read => Decision::Deny,
+        false => Decision::Hide,
     }
 }
 

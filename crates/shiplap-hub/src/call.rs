@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use shiplap_model::{Digest, json, limits};
 
 use crate::authorization::{Caller, Place, User};
+use crate::browser::Form;
 use crate::hub::Hub;
 use crate::records::repositories::{self, Name};
 use crate::refusal::Refusal;
@@ -29,8 +30,12 @@ pub(crate) struct Call {
     pub(crate) caller: Caller,
     /// The repository's name, where the route names one.
     pub(crate) name: Option<Name>,
-    /// What is known of it.
+    /// What is known of it, or of the namespace that the route names.
     pub(crate) place: Option<Place>,
+    /// The browser's secret, where the route is a page's.
+    pub(crate) secret: Option<String>,
+    /// What the browser sent, made by a page of ours.
+    pub(crate) form: Form,
 }
 
 impl Call {
@@ -99,6 +104,11 @@ impl Call {
             name: key,
             reason: "no number",
         })
+    }
+
+    /// What the client calls the hub.
+    pub(crate) fn url(&self) -> String {
+        self.hub.url(self.header(&header::HOST))
     }
 
     pub(crate) fn header(&self, name: &HeaderName) -> Option<&str> {

@@ -1,7 +1,7 @@
 //! The hub: a registry with users, search and a public face.
 //!
 //! A request goes `server` → `service` (route, caller, [`authorization::decide`]) → a handler of
-//! `api` → [`records`] in the [`database`] and bytes in the [`storage`]. Those two are ports; a third
+//! `api` or `pages` → [`records`] in the [`database`] and bytes in the [`storage`]. Those two are ports; a third
 //! sort of thing that lasts there is not. `keeper` does what nobody waits for.
 //!
 //! Never imports the store, layers or the registry client, and never prints: lines of the access log
@@ -12,6 +12,7 @@ pub mod admin;
 mod api;
 mod authentication;
 pub mod authorization;
+mod browser;
 mod call;
 pub mod check;
 pub mod database;
@@ -23,6 +24,8 @@ mod lease;
 mod linger;
 pub mod metrics;
 mod mirror;
+mod openapi;
+mod pages;
 pub mod password;
 pub mod pulls;
 pub mod random;

@@ -9,6 +9,8 @@ pub mod namespaces;
 pub mod repositories;
 pub mod reviews;
 pub mod search;
+pub mod sessions;
+pub mod shelves;
 pub mod tags;
 pub mod tokens;
 pub mod transfers;

@@ -34,6 +34,15 @@ pub(crate) enum Refusal {
     },
     #[error("the name or the password is wrong")]
     Credential { challenge: String },
+    #[error("sign in first")]
+    SignIn {
+        /// The page that leads back here.
+        location: String,
+    },
+    #[error("the form is too old or no page of this hub made it; load the page again")]
+    Form,
+    #[error("show the page: {0}")]
+    Template(#[from] askama::Error),
     #[error("you may not do this")]
     Denied,
     #[error("{0}")]
@@ -91,7 +100,7 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::NoRoute
             | Self::NameUnknown
@@ -101,7 +110,8 @@ impl Refusal {
             | Self::UploadUnknown => StatusCode::NOT_FOUND,
             Self::Method { .. } | Self::Needed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::Challenge { .. } | Self::Credential { .. } => StatusCode::UNAUTHORIZED,
-            Self::Denied | Self::Quota { .. } => StatusCode::FORBIDDEN,
+            Self::SignIn { .. } => StatusCode::SEE_OTHER,
+            Self::Denied | Self::Form | Self::Quota { .. } => StatusCode::FORBIDDEN,
             Self::Name(_)
             | Self::Manifest(_)
             | Self::ManifestSaid(_)
@@ -122,14 +132,18 @@ impl Refusal {
             ) => StatusCode::INSUFFICIENT_STORAGE,
             _ if self.is_unavailable() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Storage(StorageError::Overtaken { .. }) => StatusCode::CONFLICT,
-            Self::Database(_) | Self::Storage(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Database(_) | Self::Storage(_) | Self::Template(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
         }
     }
 
     fn code(&self) -> &'static str {
         match self {
-            Self::Challenge { .. } | Self::Credential { .. } => code::UNAUTHORIZED,
-            Self::Denied | Self::Quota { .. } => code::DENIED,
+            Self::Challenge { .. } | Self::Credential { .. } | Self::SignIn { .. } => {
+                code::UNAUTHORIZED
+            }
+            Self::Form | Self::Denied | Self::Quota { .. } => code::DENIED,
             Self::Name(_) => code::NAME_INVALID,
             Self::NameUnknown | Self::NamespaceUnknown { .. } => code::NAME_UNKNOWN,
             Self::BlobUnknown(_) => code::BLOB_UNKNOWN,
@@ -151,7 +165,7 @@ impl Refusal {
             | Self::Parameter { .. } => code::UNSUPPORTED,
             _ if self.is_unavailable() => "UNAVAILABLE",
             Self::Storage(StorageError::Overtaken { .. }) => code::BLOB_UPLOAD_INVALID,
-            Self::Database(_) | Self::Storage(_) => "UNKNOWN",
+            Self::Database(_) | Self::Storage(_) | Self::Template(_) => "UNKNOWN",
         }
     }
 
@@ -172,22 +186,31 @@ impl Refusal {
         match self {
             Self::Shared(refusal) => refusal.is_internal(),
             Self::Storage(StorageError::Overtaken { .. }) => false,
-            _ => matches!(self, Self::Database(_) | Self::Storage(_)),
+            _ => matches!(
+                self,
+                Self::Database(_) | Self::Storage(_) | Self::Template(_)
+            ),
+        }
+    }
+
+    /// What is told outside.
+    pub(crate) fn message(&self) -> String {
+        match self {
+            _ if self.status() == StatusCode::INSUFFICIENT_STORAGE => {
+                "there is no room left".to_owned()
+            }
+            _ if self.is_unavailable() => {
+                "the hub can't reach its database or storage now; try again".to_owned()
+            }
+            _ if self.is_internal() => "something went wrong inside".to_owned(),
+            _ => self.to_string(),
         }
     }
 
     /// How it is told.
     pub(crate) fn response(&self) -> Response {
         let (status, code) = (self.status(), self.code());
-        let message = match self {
-            _ if status == StatusCode::INSUFFICIENT_STORAGE => "there is no room left".to_owned(),
-            _ if self.is_unavailable() => {
-                "the hub can't reach its database or storage now; try again".to_owned()
-            }
-            _ if self.is_internal() => "something went wrong inside".to_owned(),
-            _ => self.to_string(),
-        };
-        let mut body = ErrorBody::of(code, message);
+        let mut body = ErrorBody::of(code, self.message());
         if let (Self::Parts(digests), Some(entry)) = (self, body.errors.first_mut()) {
             let digests = digests.iter().take(100).map(Digest::as_str);
             entry.detail = digests.collect::<Vec<_>>().into();
@@ -205,11 +228,13 @@ impl Refusal {
         response
     }
 
-    fn headers(&self) -> Vec<(HeaderName, String)> {
+    /// Headers that tell the rest of it.
+    pub(crate) fn headers(&self) -> Vec<(HeaderName, String)> {
         match self {
             Self::Challenge { challenge } | Self::Credential { challenge } => {
                 vec![(header::WWW_AUTHENTICATE, challenge.clone())]
             }
+            Self::SignIn { location } => vec![(header::LOCATION, location.clone())],
             Self::Method { allowed, .. } => {
                 let allowed: Vec<&str> = allowed.iter().map(Method::as_str).collect();
                 vec![(header::ALLOW, allowed.join(", "))]

@@ -1,7 +1,8 @@
 //! From a request to its answer: the route, who asks, whether that may be, the handler, the log.
 //!
 //! Every request passes [`answer`]; there is no other way to a handler, so none is reached without
-//! [`authorization::decide`] having been asked.
+//! [`authorization::decide`] having been asked, and none that takes a form without the form having
+//! shown that a page of ours made it.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -15,12 +16,14 @@ use serde::Serialize;
 
 use crate::authentication::{self, Known, Shown};
 use crate::authorization::{self, Caller, Decision, Need, Place, Right};
+use crate::browser::{self, Cookie, Form};
 use crate::call::{Call, With as _, pairs};
 use crate::hub::Hub;
-use crate::records::namespaces::OFFICIAL;
+use crate::pages;
+use crate::records::namespaces::{self, OFFICIAL};
 use crate::records::repositories::{self, Name};
 use crate::refusal::Refusal;
-use crate::routes;
+use crate::routes::{self, Face};
 
 /// Tells old clients which protocol this is.
 const VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
@@ -46,6 +49,10 @@ struct Seen {
     route: Option<&'static str>,
     repository: Option<String>,
     user: Option<String>,
+    /// Whether a person reads the answer.
+    is_page: bool,
+    /// The secret of the person's browser.
+    secret: Option<String>,
 }
 
 /// Answers one request.
@@ -54,10 +61,18 @@ pub(crate) async fn answer(hub: Arc<Hub>, peer: SocketAddr, request: Request<Bod
     let _in_flight = hub.metrics.in_flight();
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let agent = request.headers().get(header::USER_AGENT).cloned();
-    let mut seen = Seen::default();
+    let mut seen = Seen {
+        is_page: pages::is_wanted(&uri, request.headers()),
+        ..Seen::default()
+    };
     let outcome = handle(&hub, request, &mut seen).await;
     let (response, error) = match outcome {
         Ok(response) => (response, None),
+        Err(refusal) if seen.is_page => {
+            let told =
+                pages::problem::response(&refusal, seen.user.clone(), seen.secret.as_deref());
+            (told, Some(refusal))
+        }
         Err(refusal) => (refusal.response(), Some(refusal)),
     };
     let response = finish(response, &uri);
@@ -104,6 +119,7 @@ async fn handle(
     let (parts, body) = request.into_parts();
     let (route, parameters) = routes::find(&parts.method, parts.uri.path())?;
     seen.route = Some(route.pattern);
+    seen.is_page = route.face == Face::Page;
     let mut name = match route.need {
         Need::Repository(_) => Some(Name::parse(parameters.get("name"))?),
         _ => None,
@@ -117,7 +133,11 @@ async fn handle(
     seen.repository = name.as_ref().map(|name| name.as_str().to_owned());
     let host = parts.headers.get(header::HOST);
     let url = hub.url(host.and_then(|host| host.to_str().ok()));
-    let shown = Shown::read(&parts.headers);
+    let session = Cookie::Session.read(&parts.headers, &url);
+    let shown = match route.face {
+        Face::Api => Shown::read(&parts.headers),
+        Face::Page => session.clone().map_or(Shown::Nothing, Shown::Session),
+    };
     let is_basic = matches!(shown, Shown::Basic { .. });
     let caller = match authentication::caller(hub, shown).await {
         Ok(caller) => caller,
@@ -129,9 +149,20 @@ async fn handle(
         }
     };
     seen.user = caller.user.as_ref().map(|user| user.name.clone());
-    let mut place = match &name {
-        None => None,
-        Some(name) => Some(place_of(hub, name, &caller).await?),
+    seen.secret = session
+        .filter(|_| caller.user.is_some())
+        .or_else(|| Cookie::Visit.read(&parts.headers, &url));
+    let mut place = match (&name, route.need) {
+        (Some(name), _) => Some(place_of(hub, name, &caller).await?),
+        (None, Need::Namespace(_)) => {
+            let name = parameters.get("namespace").to_owned();
+            let user = caller.user.clone();
+            let read = hub
+                .database
+                .read(move |tx| namespaces::place(tx, &name, user.as_ref()));
+            Some(read.await?)
+        }
+        (None, _) => None,
     };
     // What nobody here has, and what official image is missing, another registry may have.
     if let (true, Some(asked), Some(here)) = (is_pull, &name, &place)
@@ -151,13 +182,16 @@ async fn handle(
         Decision::Allow => {}
         Decision::Deny => return Err(Refusal::Denied),
         Decision::Hide => return Err(Refusal::NameUnknown),
+        Decision::Challenge if seen.is_page => {
+            return Err(pages::challenge(is_pull, &parts.method, &parts.uri));
+        }
         Decision::Challenge => {
             let fault = caller.has_credential.then_some("insufficient_scope");
             let challenge = challenge(&url, route.need, name.as_ref(), &parts.method, fault);
             return Err(Refusal::Challenge { challenge });
         }
     }
-    let call = Call {
+    let mut call = Call {
         hub: Arc::clone(hub),
         parts,
         body: Mutex::new(body),
@@ -165,7 +199,12 @@ async fn handle(
         caller,
         name,
         place,
+        secret: seen.secret.clone(),
+        form: Form::default(),
     };
+    if seen.is_page && route.method == Method::POST {
+        call.form = browser::form(&mut call).await?;
+    }
     (route.handler)(call).await
 }
 

@@ -200,6 +200,10 @@ pub const HUB_BODY_BYTES: u64 = 2 << 20;
 /// Longest README of a repository, in bytes: Docker Hub takes 25,000 characters.
 pub const README_BYTES: usize = 256 << 10;
 
+/// Longest HTML of a README, in bytes: of text it is a little longer, of markup within markup it
+/// could be any number of times as long.
+pub const README_HTML_BYTES: usize = 2 << 20;
+
 /// Longest description of a repository, in bytes: a line of a list; Docker Hub takes 100 characters.
 pub const DESCRIPTION_BYTES: usize = 512;
 
@@ -208,6 +212,18 @@ pub const HUB_PAGE: u64 = 10_000;
 
 /// Most results of one page of a search.
 pub const SEARCH_PAGE: u64 = 100;
+
+/// Most platforms of a tag on one page: the widest official images have a dozen.
+pub const PLATFORMS_SHOWN: usize = 32;
+
+/// Most lines of an image's history on its page: more than an image may have layers.
+pub const HISTORY_SHOWN: usize = 1000;
+
+/// Most variables of an image's environment, and labels, on its page: nobody reads more.
+pub const FACTS_SHOWN: usize = 200;
+
+/// Longest text out of an image's config on its page, in characters: a long command, not a file.
+pub const SHOWN_CHARACTERS: usize = 2000;
 
 /// Longest text that is searched for, in bytes.
 pub const SEARCH_BYTES: usize = 256;

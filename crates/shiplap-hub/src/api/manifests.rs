@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::http::header;
 use axum::response::Response;
 use shiplap_model::reference::grammar;
-use shiplap_model::{Digest, Document, ImageConfig, limits, media_type};
+use shiplap_model::{Digest, Document, ImageConfig, Manifest, limits, media_type};
 
 use crate::call::{self, CONTENT_DIGEST, Call, SUBJECT, TAG, With as _, answer};
 use crate::database::{DatabaseError, Durability};
@@ -91,7 +91,10 @@ pub(crate) async fn put(mut call: Call) -> Result<Response, Refusal> {
     if let Reference::Tag(tag) = &reference {
         tags.push(tag.clone());
     }
-    let config = config(&call, &pushed).await;
+    let config = match &pushed.document {
+        Document::Manifest(manifest) => image_config(&call, manifest).await,
+        Document::Index(_) => None,
+    };
     pushed.platform = config.as_ref().map(|config| config.platform().to_string());
     let labels = config.as_ref().map(labels);
     let digest = pushed.digest.clone();
@@ -180,11 +183,9 @@ async fn read(call: &mut Call, reference: &Reference) -> Result<Pushed, Refusal>
     })
 }
 
-/// An image's config. One that can't be read is no fault of the manifest's.
-async fn config(call: &Call, pushed: &Pushed) -> Option<ImageConfig> {
-    let Document::Manifest(manifest) = &pushed.document else {
-        return None;
-    };
+/// An image's config, if it is in the repository. One that can't be read is no fault of the
+/// manifest's.
+pub(crate) async fn image_config(call: &Call, manifest: &Manifest) -> Option<ImageConfig> {
     if !manifest.is_image() || manifest.config.size > limits::CONFIG_BYTES {
         return None;
     }

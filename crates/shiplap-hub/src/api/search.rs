@@ -23,13 +23,19 @@ pub(crate) fn familiar(name: &str) -> &str {
         .unwrap_or(name)
 }
 
-struct Asked {
-    text: String,
-    page: u64,
-    size: u64,
+/// What is asked for.
+pub(crate) struct Asked {
+    pub(crate) text: String,
+    pub(crate) page: u64,
+    pub(crate) size: u64,
 }
 
-async fn find(call: &Call, text: &str, size: &'static str) -> Result<(Asked, Page), Refusal> {
+/// Finds what the query asks for, `text` and `size` being its keys.
+pub(crate) async fn find(
+    call: &Call,
+    text: &str,
+    size: &'static str,
+) -> Result<(Asked, Page), Refusal> {
     let text = call.query(text).unwrap_or_default();
     if text.len() > limits::SEARCH_BYTES {
         return Err(Refusal::Parameter {

@@ -7,7 +7,7 @@ use shiplap_model::limits;
 use shiplap_model::reference::grammar;
 
 use super::now_us;
-use crate::authorization::Role;
+use crate::authorization::{Place, Role, User};
 use crate::database::{DatabaseError, Tx};
 use crate::values;
 
@@ -134,6 +134,42 @@ pub fn kind(tx: &dyn Tx, name: &str) -> Result<Option<Kind>, DatabaseError> {
     let row = tx.row(sql, values![name])?;
     row.map(|row| row.parsed(0, "a kind of namespace"))
         .transpose()
+}
+
+/// What a user is in a namespace, `given` being the role in it that was given.
+#[must_use]
+pub fn role(kind: Kind, name: &str, given: Option<Role>, user: Option<&User>) -> Option<Role> {
+    let user = user?;
+    let is_own = kind == Kind::User && user.name == name;
+    if is_own || user.is_admin {
+        return Some(Role::Owner);
+    }
+    given
+}
+
+/// What authorisation needs to know of a namespace for this user.
+///
+/// # Errors
+/// As [`add`].
+pub fn place(tx: &dyn Tx, name: &str, user: Option<&User>) -> Result<Place, DatabaseError> {
+    let sql = "SELECT n.kind, m.role FROM namespaces n
+      LEFT JOIN members m ON m.organisation = n.name AND m.user_id = ?2 WHERE n.name = ?1";
+    let row = tx.row(sql, values![name, user.map(|user| user.id)])?;
+    let mut place = Place {
+        name: name.to_owned(),
+        repository: None,
+        is_private: false,
+        role: None,
+        has_namespace: row.is_some(),
+        is_mirror: false,
+    };
+    if let Some(row) = row {
+        let kind: Kind = row.parsed(0, "a kind of namespace")?;
+        let given = row.maybe_text(1)?.map(|_| row.parsed(1, "a role"));
+        place.role = role(kind, name, given.transpose()?, user);
+        place.is_mirror = kind == Kind::Mirror;
+    }
+    Ok(place)
 }
 
 /// Every organisation, and how many members each has.

@@ -6,7 +6,7 @@ use shiplap_model::reference::grammar::{self};
 
 use super::namespaces::{self, Kind, OFFICIAL};
 use super::{now_us, reviews, search};
-use crate::authorization::{Place, Role, User};
+use crate::authorization::{Place, User};
 use crate::database::{DatabaseError, Row, Tx};
 use crate::retention::Rules;
 use crate::values;
@@ -120,12 +120,8 @@ pub fn place(tx: &dyn Tx, name: &Name, user: Option<&User>) -> Result<Place, Dat
         });
     };
     let kind: Kind = row.parsed(0, "a kind of namespace")?;
-    let own = kind == Kind::User && user.is_some_and(|user| user.name == namespace);
-    let role = match row.maybe_text(3)? {
-        _ if own || user.is_some_and(|user| user.is_admin) => Some(Role::Owner),
-        Some(_) => Some(row.parsed(3, "a role")?),
-        None => None,
-    };
+    let given = row.maybe_text(3)?.map(|_| row.parsed(3, "a role"));
+    let role = namespaces::role(kind, namespace, given.transpose()?, user);
     Ok(Place {
         name: name.as_str().to_owned(),
         repository: row.maybe_integer(1)?,

@@ -5,7 +5,7 @@
 
 use super::repositories::VISIBLE;
 use crate::authorization::User;
-use crate::database::{DatabaseError, Dialect, Tx};
+use crate::database::{DatabaseError, Dialect, Row, Tx};
 use crate::values;
 
 /// A repository that was found.
@@ -23,6 +23,19 @@ pub struct Found {
     pub is_private: bool,
     /// When it changed last.
     pub updated_us: i64,
+}
+
+/// A repository from the first six columns of a row: name, description, stars, pulls, whether it is
+/// private, and when it changed.
+pub(crate) fn found(row: &Row) -> Result<Found, DatabaseError> {
+    Ok(Found {
+        name: row.text(0)?,
+        description: row.text(1)?,
+        stars: row.size(2)?,
+        pulls: row.size(3)?,
+        is_private: row.flag(4)?,
+        updated_us: row.integer(5)?,
+    })
 }
 
 /// What a database calls the same thing.
@@ -166,17 +179,7 @@ pub fn find(
         &page,
         values![number, name, wanted.as_str(), most, skip, text.trim()],
     )?;
-    let found = rows.iter().map(|row| {
-        Ok(Found {
-            name: row.text(0)?,
-            description: row.text(1)?,
-            stars: row.size(2)?,
-            pulls: row.size(3)?,
-            is_private: row.flag(4)?,
-            updated_us: row.integer(5)?,
-        })
-    });
-    let found = found.collect::<Result<_, DatabaseError>>()?;
+    let found = rows.iter().map(found).collect::<Result<_, _>>()?;
     let count = if expression.is_some() && !is_narrow {
         RANKED
     } else {

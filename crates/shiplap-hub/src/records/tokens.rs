@@ -109,13 +109,13 @@ pub fn note_use(tx: &dyn Tx, id: i64) -> Result<(), DatabaseError> {
     tx.execute(sql, values![id, now_us()]).map(|_| ())
 }
 
-/// A user's tokens, the oldest first.
+/// A user's tokens, the oldest first; browsers that are signed in are none.
 ///
 /// # Errors
 /// As [`add`].
 pub fn of_user(tx: &dyn Tx, user: i64) -> Result<Vec<AccessToken>, DatabaseError> {
     let sql = "SELECT id, name, level, created_us, expires_us, used_us FROM access_tokens
-      WHERE user_id = ?1 ORDER BY id";
+      WHERE user_id = ?1 AND secret NOT LIKE 'session:%' ORDER BY id";
     let rows = tx.rows(sql, values![user])?;
     rows.iter()
         .map(|row| {

@@ -1,7 +1,7 @@
 //! Users. A user's name is a namespace, too.
 
 use super::namespaces::{self, Kind};
-use super::now_us;
+use super::{now_us, sessions};
 use crate::authorization::{Level, User};
 use crate::database::{DatabaseError, Row, Tx};
 use crate::values;
@@ -99,12 +99,13 @@ pub fn all(tx: &dyn Tx) -> Result<Vec<Account>, DatabaseError> {
     tx.rows(&sql, &[])?.iter().map(account).collect()
 }
 
-/// Sets the hash of a user's password; what was signed in with tokens of the old one stays so until
-/// those end.
+/// Sets the hash of a user's password, and signs the user's browsers out; tokens that were made with
+/// the old one are good until they end.
 ///
 /// # Errors
 /// As [`add`].
 pub fn set_password(tx: &dyn Tx, name: &str, password: &str) -> Result<bool, DatabaseError> {
+    sessions::remove_all(tx, name)?;
     let sql = "UPDATE users SET password = ?2 WHERE name = ?1";
     Ok(tx.execute(sql, values![name, password])? > 0)
 }

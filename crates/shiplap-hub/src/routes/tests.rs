@@ -19,6 +19,7 @@ enum Class {
     Delete,
     Star,
     Administer,
+    Own,
 }
 use Class::*;
 
@@ -61,6 +62,28 @@ const ROWS: &[(&str, &str, Class)] = &[
     ("GET", "/v2/{name}/blobs/{digest}", Pull),
     ("HEAD", "/v2/{name}/blobs/{digest}", Pull),
     ("DELETE", "/v2/{name}/blobs/{digest}", Delete),
+    ("GET", "/openapi.json", Everybody),
+    ("GET", "/", Everybody),
+    ("GET", "/search", Everybody),
+    ("GET", "/assets/{asset}", Everybody),
+    ("GET", "/sign-in", Everybody),
+    ("POST", "/sign-in", Everybody),
+    ("POST", "/sign-out", Everybody),
+    ("GET", "/account", Account),
+    ("GET", "/account/stars", Account),
+    ("GET", "/account/organisations", Account),
+    ("POST", "/account/organisations", Site),
+    ("GET", "/account/tokens", Account),
+    ("POST", "/account/tokens", Account),
+    ("POST", "/account/tokens/{token}/revoke", Account),
+    ("GET", "/u/{namespace}", Everybody),
+    ("POST", "/u/{namespace}/-/members", Own),
+    ("GET", "/r/{name}/-/tags", Pull),
+    ("GET", "/r/{name}/-/tags/{tag}", Pull),
+    ("GET", "/r/{name}/-/settings", Administer),
+    ("POST", "/r/{name}/-/settings", Administer),
+    ("POST", "/r/{name}/-/star", Star),
+    ("GET", "/r/{name}", Pull),
 ];
 
 /// What becomes of each caller's request: `+` done, `c` asked for a credential, `d` denied, `h`
@@ -106,6 +129,13 @@ fn expected(class: Class) -> [&'static str; 5] {
             "cchdd+dc+",
             "cchhhhhhh",
             "ccdddddd+",
+        ],
+        Own => [
+            "cchdd+dc+",
+            "cchdd+dc+",
+            "cchdd+dc+",
+            "cchhhhhch",
+            "cchhhhhc+",
         ],
     }
 }
@@ -333,7 +363,22 @@ fn paths_find_their_routes() {
     );
     check(Method::GET, "/v2/a/blobs/uploads/x/y", None);
     check(Method::GET, "/v2/blobs/x", None);
-    check(Method::GET, "/", None);
+    check(Method::GET, "/", Some(("/", &[])));
+    check(Method::HEAD, "/", Some(("/", &[])));
+    check(Method::HEAD, "/v1/search", None);
+    let page = "/r/{name}";
+    check(Method::GET, "/r/a/b/c", Some((page, &[("name", "a/b/c")])));
+    check(Method::GET, "/r/tags", Some((page, &[("name", "tags")])));
+    check(
+        Method::GET,
+        "/r/a/tags/-/tags/1",
+        Some((
+            "/r/{name}/-/tags/{tag}",
+            &[("name", "a/tags"), ("tag", "1")],
+        )),
+    );
+    check(Method::POST, "/r/a/b", None);
+    check(Method::GET, "/r", None);
     check(Method::POST, "/v2/a/b/tags/list", None);
     check(Method::GET, "/v2/%ff/tags/list", None);
 }

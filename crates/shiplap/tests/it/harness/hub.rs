@@ -264,22 +264,35 @@ impl Hub {
     /// Uploads a blob in one request.
     #[track_caller]
     pub(crate) fn upload(&self, repository: &str, blob: &[u8]) -> String {
+        self.upload_as("ship", repository, blob)
+    }
+
+    #[track_caller]
+    fn upload_as(&self, user: &str, repository: &str, blob: &[u8]) -> String {
         let digest = digest(blob);
         let target = format!("/v2/{repository}/blobs/uploads/?digest={digest}");
-        self.expect("POST", &target, &[], blob, 201);
+        let reply = self.ask(user, "POST", &target, &[], blob);
+        assert_eq!(reply.status(), 201, "POST {target}");
         digest
     }
 
     /// Uploads blobs and manifest, `name` being `repository:tag`.
     #[track_caller]
     pub(crate) fn fill(&self, name: &str, image: &Image) {
+        self.fill_as("ship", name, image);
+    }
+
+    /// The same as a user.
+    #[track_caller]
+    pub(crate) fn fill_as(&self, user: &str, name: &str, image: &Image) {
         let (repository, tag) = name.split_once(':').unwrap();
         for blob in image.all_blobs().values() {
-            self.upload(repository, blob);
+            self.upload_as(user, repository, blob);
         }
         let target = format!("/v2/{repository}/manifests/{tag}");
         let headers = [("content-type", image.media_type.as_str())];
-        self.expect("PUT", &target, &headers, &image.manifest, 201);
+        let reply = self.ask(user, "PUT", &target, &headers, &image.manifest);
+        assert_eq!(reply.status(), 201, "PUT {target}");
     }
 }
 

@@ -28,6 +28,22 @@ pub(crate) fn skip(reason: &str) {
     eprintln!("skipped: {reason}");
 }
 
+/// The Python of `SHIPLAP_PYTHON`, if it has a module.
+#[track_caller]
+pub(crate) fn python(module: &str) -> Option<PathBuf> {
+    let Some(python) = std::env::var_os("SHIPLAP_PYTHON").map(PathBuf::from) else {
+        skip("SHIPLAP_PYTHON names no Python");
+        return None;
+    };
+    let import = format!("import {module}");
+    let has = Command::new(&python).args(["-c", &import]).output();
+    if has.is_ok_and(|output| output.status.success()) {
+        return Some(python);
+    }
+    skip(&format!("{} has no {module}", python.display()));
+    None
+}
+
 /// Whether this process may mount and own what it likes.
 pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()

@@ -4,6 +4,7 @@
 //! Nothing here calls the product's crates: it is judged from outside, as a user sees it.
 
 pub(crate) mod base;
+pub(crate) mod browser;
 pub(crate) mod bucket;
 pub(crate) mod container;
 pub(crate) mod double;
@@ -20,6 +21,7 @@ pub(crate) mod tar;
 pub(crate) mod terminal;
 pub(crate) mod untar;
 pub(crate) mod user;
+pub(crate) mod visitor;
 
 use std::ffi::OsStr;
 use std::fs;

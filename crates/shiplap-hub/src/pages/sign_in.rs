@@ -1,0 +1,115 @@
+//! Signing in and out: name and password, or an access token, for a cookie.
+//!
+//! Passwords are checked as those of any other client are, few at a time.
+
+use askama::Template;
+use axum::http::StatusCode;
+use axum::http::header;
+use axum::response::Response;
+
+use super::frame::Frame;
+use crate::authentication::{self, Known};
+use crate::browser::{self, Cookie};
+use crate::call::{Call, With as _};
+use crate::database::Durability;
+use crate::issuer::SESSION_SECONDS;
+use crate::records::{now_us, sessions};
+use crate::refusal::Refusal;
+
+/// Longest of what a browser says that it is.
+const AGENT_CHARACTERS: usize = 200;
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct Page {
+    frame: Frame,
+    name: String,
+    next: String,
+    is_wrong: bool,
+}
+
+/// `GET /sign-in?next=…`.
+pub(crate) async fn get(mut call: Call) -> Result<Response, Refusal> {
+    let next = next(&call.query("next").unwrap_or_default());
+    if call.caller.user.is_some() {
+        return Ok(super::see_other(&next));
+    }
+    let given = match &call.secret {
+        Some(_) => None,
+        None => {
+            let visit = browser::visit();
+            let header = Cookie::Visit.give(&visit, &call.url());
+            call.secret = Some(visit);
+            Some(header)
+        }
+    };
+    let response = page(&call, StatusCode::OK, "", next, false)?;
+    Ok(match given {
+        Some(cookie) => response.with(header::SET_COOKIE, cookie),
+        None => response,
+    })
+}
+
+fn page(
+    call: &Call,
+    status: StatusCode,
+    name: &str,
+    next: String,
+    is_wrong: bool,
+) -> Result<Response, Refusal> {
+    let page = Page {
+        frame: Frame::of(call),
+        name: name.to_owned(),
+        next,
+        is_wrong,
+    };
+    super::html(status, &page)
+}
+
+/// A path of ours to go on with; anything else leads home.
+fn next(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_graphic() && c != '\\';
+    let is_path = text.starts_with('/') && !text.starts_with("//");
+    if is_path && text.len() <= 2048 && text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    "/".to_owned()
+}
+
+/// `POST /sign-in`.
+pub(crate) async fn post(call: Call) -> Result<Response, Refusal> {
+    let (name, password) = (call.form.get("name").trim(), call.form.get("password"));
+    let next = next(call.form.get("next"));
+    let user = match authentication::sign_in(&call.hub, name, password).await {
+        Ok(user) => user,
+        Err(Known::Failed(refusal)) => return Err(refusal),
+        Err(Known::Nobody) => return page(&call, StatusCode::UNAUTHORIZED, name, next, true),
+    };
+    let agent = call.header(&header::USER_AGENT).unwrap_or("a browser");
+    let agent: String = agent.chars().take(AGENT_CHARACTERS).collect();
+    let seconds = i64::try_from(SESSION_SECONDS).unwrap_or(0);
+    let expires = now_us() + seconds * 1_000_000;
+    let before = call.secret.clone();
+    let write = call.hub.database.write(Durability::Durable, move |tx| {
+        // Who signs in as somebody else is no longer signed in as before.
+        if let Some(before) = before {
+            sessions::remove(tx, &before)?;
+        }
+        sessions::add(tx, user.id, user.level, &agent, expires)
+    });
+    let cookie = Cookie::Session.give(&write.await?, &call.url());
+    Ok(super::see_other(&next).with(header::SET_COOKIE, cookie))
+}
+
+/// `POST /sign-out`.
+pub(crate) async fn out(call: Call) -> Result<Response, Refusal> {
+    if let Some(secret) = call.secret.clone() {
+        let write = call
+            .hub
+            .database
+            .write(Durability::Durable, move |tx| sessions::remove(tx, &secret));
+        write.await?;
+    }
+    let cookie = Cookie::Session.take(&call.url());
+    Ok(super::see_other("/").with(header::SET_COOKIE, cookie))
+}
