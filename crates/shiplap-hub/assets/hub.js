@@ -11,6 +11,7 @@ const reveal = (root) => {
 const copy = async (button) => {
   const text = button.dataset.copy;
   const label = button.querySelector("span");
+  button.dataset.done = "";
   const command = button.parentElement.querySelector("code");
   try {
     await navigator.clipboard.writeText(text);
@@ -22,6 +23,7 @@ const copy = async (button) => {
   }
   setTimeout(() => {
     label.textContent = "Copy";
+    delete button.dataset.done;
   }, 1500);
 };
 

@@ -24,7 +24,7 @@ const ATTESTATION: &str = "vnd.docker.reference.type";
 /// The commands that pull an image.
 pub(super) fn commands(reference: &str, platform: Option<&str>) -> Vec<String> {
     let option = platform.map_or_else(String::new, |platform| format!("--platform {platform} "));
-    ["shiplap", "docker", "podman"]
+    ["shiplap", "docker"]
         .into_iter()
         .map(|tool| format!("{tool} pull {option}{reference}"))
         .collect()

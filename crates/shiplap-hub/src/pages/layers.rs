@@ -36,6 +36,14 @@ pub(super) struct Strip {
     pub(super) hue: usize,
 }
 
+impl Strip {
+    /// Where and how wide it is beside its line: a layer is seen there however small it is.
+    pub(super) fn seen(self) -> (u64, u64) {
+        let width = self.width.max(3);
+        (self.start.min(WIDTH - width), width)
+    }
+}
+
 /// All of an image's layers.
 pub(super) struct Layers {
     pub(super) steps: Vec<Step>,

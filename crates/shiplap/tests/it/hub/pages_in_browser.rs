@@ -125,9 +125,9 @@ fn search_answers_while_one_types() {
     );
     // On the page of results the address goes along, so that it can be kept.
     browser.open(&url(&hub, "/search"));
-    browser.write("input[name=q]", "app");
-    browser.until("location.search === '?q=app'");
-    browser.until(&format!("{found}.includes('1 image for “app”')"));
+    browser.write("input[name=q]", "platforms");
+    browser.until("location.search === '?q=platforms'");
+    browser.until(&format!("{found}.includes('1 image for “platforms”')"));
     assert_eq!(browser.complaints(), Vec::<String>::new());
 
     // Without scripts it is a form.
@@ -157,7 +157,7 @@ fn pages_do_what_their_buttons_say() {
     sign_in(&mut browser, &hub, "ship");
     browser.open(&url(&hub, "/r/other/liked"));
     browser.leave("document.querySelector('.star button').click()");
-    let star = "document.querySelector('.star button').innerText.trim()";
+    let star = "document.querySelector('.star button').textContent.trim()";
     assert_eq!(browser.evaluate(star), "Starred 1");
     let grant = json!({ "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"] });
     browser.command("Browser.grantPermissions", grant);
