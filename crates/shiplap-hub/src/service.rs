@@ -120,16 +120,19 @@ async fn handle(
     let (route, parameters) = routes::find(&parts.method, parts.uri.path())?;
     seen.route = Some(route.pattern);
     seen.is_page = route.face == Face::Page;
-    let mut name = match route.need {
+    let name = match route.need {
         Need::Repository(_) => Some(Name::parse(parameters.get("name"))?),
         _ => None,
     };
     // A client that mirrors by the hub says which registry's repository it means.
     let registry = pairs(parts.uri.query().unwrap_or_default()).find(|(key, _)| key == "ns");
     let is_pull = route.need == Need::Repository(Right::Pull);
-    if let (true, Some((_, registry)), Some(asked)) = (is_pull, registry, &name) {
-        name = hub.mirrors.name(asked, Some(&registry)).or(name);
-    }
+    let name = match (&name, registry) {
+        (Some(asked), Some((_, registry))) if is_pull => {
+            hub.mirrors.name(asked, Some(&registry)).or(name)
+        }
+        _ => name,
+    };
     seen.repository = name.as_ref().map(|name| name.as_str().to_owned());
     let host = parts.headers.get(header::HOST);
     let url = hub.url(host.and_then(|host| host.to_str().ok()));
@@ -152,28 +155,8 @@ async fn handle(
     seen.secret = session
         .filter(|_| caller.user.is_some())
         .or_else(|| Cookie::Visit.read(&parts.headers, &url));
-    let mut place = match (&name, route.need) {
-        (Some(name), _) => Some(place_of(hub, name, &caller).await?),
-        (None, Need::Namespace(_)) => {
-            let name = parameters.get("namespace").to_owned();
-            let user = caller.user.clone();
-            let read = hub
-                .database
-                .read(move |tx| namespaces::place(tx, &name, user.as_ref()));
-            Some(read.await?)
-        }
-        (None, _) => None,
-    };
-    // What nobody here has, and what official image is missing, another registry may have.
-    if let (true, Some(asked), Some(here)) = (is_pull, &name, &place)
-        && here.repository.is_none()
-        && !here.is_mirror
-        && (!here.has_namespace || asked.namespace() == OFFICIAL)
-        && let Some(there) = hub.mirrors.name(asked, None)
-    {
-        place = Some(place_of(hub, &there, &caller).await?);
-        name = Some(there);
-    }
+    let namespace = parameters.get("namespace");
+    let (name, place) = placed(hub, route.need, name, namespace, &caller).await?;
     let need = match route.need {
         Need::Site if route.pattern == "/metrics" && hub.options.open_metrics => Need::Nothing,
         need => need,
@@ -206,6 +189,38 @@ async fn handle(
         call.form = browser::form(&mut call).await?;
     }
     (route.handler)(call).await
+}
+
+/// What is known of the repository or namespace that a route names. What nobody here has, and what
+/// official image is missing, another registry may have: then that one's name is meant.
+async fn placed(
+    hub: &Hub,
+    need: Need,
+    name: Option<Name>,
+    namespace: &str,
+    caller: &Caller,
+) -> Result<(Option<Name>, Option<Place>), Refusal> {
+    let Some(name) = name else {
+        if !matches!(need, Need::Namespace(_)) {
+            return Ok((None, None));
+        }
+        let (namespace, user) = (namespace.to_owned(), caller.user.clone());
+        let read = hub
+            .database
+            .read(move |tx| namespaces::place(tx, &namespace, user.as_ref()));
+        return Ok((None, Some(read.await?)));
+    };
+    let here = place_of(hub, &name, caller).await?;
+    if need == Need::Repository(Right::Pull)
+        && here.repository.is_none()
+        && !here.is_mirror
+        && (!here.has_namespace || name.namespace() == OFFICIAL)
+        && let Some(there) = hub.mirrors.name(&name, None)
+    {
+        let place = place_of(hub, &there, caller).await?;
+        return Ok((Some(there), Some(place)));
+    }
+    Ok((Some(name), Some(here)))
 }
 
 async fn place_of(hub: &Hub, name: &Name, caller: &Caller) -> Result<Place, Refusal> {

@@ -155,6 +155,7 @@ pub(super) fn operations() -> Vec<Operation> {
         repositories(),
         tokens(),
         registry(),
+        contents(),
         uploads(),
     ]
     .into_iter()
@@ -351,14 +352,11 @@ fn tokens() -> Vec<Operation> {
     ]
 }
 
+const LAST: &str = "The last of the page before.";
+
 fn registry() -> Vec<Operation> {
     let on = |method, pattern, id, summary| operation(REGISTRY, method, pattern, id, summary);
-    let (manifest, blob) = (
-        "/v2/{name}/manifests/{reference}",
-        "/v2/{name}/blobs/{digest}",
-    );
     let page = "How many, at most 10,000.";
-    let last = "The last of the page before.";
     vec![
         on(Method::GET, "/v2", "ping", "Whether this is a registry.").gives(
             200,
@@ -374,7 +372,7 @@ fn registry() -> Vec<Operation> {
             "Names of repositories that the caller may see.",
         )
         .number("n", page)
-        .text("last", last)
+        .text("last", LAST)
         .gives(
             200,
             "Sorted; `Link` leads to the next page.",
@@ -388,13 +386,24 @@ fn registry() -> Vec<Operation> {
             "Names of tags.",
         )
         .number("n", page)
-        .text("last", last)
+        .text("last", LAST)
         .gives(
             200,
             "Sorted; `Link` leads to the next page.",
             JSON,
             named("Tags"),
         ),
+    ]
+}
+
+/// Manifests and blobs.
+fn contents() -> Vec<Operation> {
+    let on = |method, pattern, id, summary| operation(REGISTRY, method, pattern, id, summary);
+    let (manifest, blob) = (
+        "/v2/{name}/manifests/{reference}",
+        "/v2/{name}/blobs/{digest}",
+    );
+    vec![
         on(
             Method::GET,
             "/v2/{name}/referrers/{digest}",
@@ -402,7 +411,7 @@ fn registry() -> Vec<Operation> {
             "Manifests that are about another one.",
         )
         .text("artifactType", "Only of this type.")
-        .text("last", last)
+        .text("last", LAST)
         .gives(200, "An index.", INDEX, json!({ "type": "object" })),
         on(
             Method::GET,

@@ -81,7 +81,7 @@ fn words(status: StatusCode, refusal: &Refusal) -> (&'static str, String) {
 
 fn sentence(message: &str) -> String {
     let mut letters = message.chars();
-    let first = letters.next().map(|first| first.to_uppercase());
+    let first = letters.next().map(char::to_uppercase);
     let text: String = first.into_iter().flatten().chain(letters).collect();
     format!("{text}.")
 }

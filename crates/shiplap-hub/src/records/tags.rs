@@ -68,11 +68,12 @@ pub fn newest(
     skip: u64,
     most: u64,
 ) -> Result<Vec<Tag>, DatabaseError> {
-    // Skipped tags are skipped in the index of times, before their manifests are looked at.
+    // Skipped tags are skipped in the index of times, which has their names and nothing else.
     let sql = format!(
-        "SELECT {COLUMNS} FROM (SELECT repository, name, digest, pushed_us FROM tags
+        "SELECT {COLUMNS} FROM (SELECT name AS wanted FROM tags
             WHERE repository = ?1 AND (?2 = '' OR lower(name) LIKE lower(?2) ESCAPE '\\')
-            ORDER BY pushed_us DESC, name DESC LIMIT ?4 OFFSET ?3) t
+            ORDER BY pushed_us DESC, name DESC LIMIT ?4 OFFSET ?3) w
+          JOIN tags t ON t.repository = ?1 AND t.name = w.wanted
           JOIN manifests m ON m.repository = t.repository AND m.digest = t.digest
           ORDER BY t.pushed_us DESC, t.name DESC"
     );

@@ -81,19 +81,19 @@ impl Browser {
             complaints: Vec::new(),
             _profile: profile,
         };
-        let tab = browser.command("Target.createTarget", json!({ "url": "about:blank" }));
+        let tab = browser.command("Target.createTarget", &json!({ "url": "about:blank" }));
         let attach = json!({ "targetId": tab["targetId"], "flatten": true });
-        let attached = browser.command("Target.attachToTarget", attach);
+        let attached = browser.command("Target.attachToTarget", &attach);
         browser.session = Some(attached["sessionId"].as_str().unwrap().to_owned());
         for domain in ["Page", "Runtime", "Log", "Network"] {
-            browser.command(&format!("{domain}.enable"), json!({}));
+            browser.command(&format!("{domain}.enable"), &json!({}));
         }
         Some(browser)
     }
 
     /// Runs a command of the protocol.
     #[track_caller]
-    pub(crate) fn command(&mut self, method: &str, parameters: Value) -> Value {
+    pub(crate) fn command(&mut self, method: &str, parameters: &Value) -> Value {
         self.number += 1;
         let mut message = json!({ "id": self.number, "method": method, "params": parameters });
         if let Some(session) = &self.session {
@@ -149,7 +149,7 @@ impl Browser {
     #[track_caller]
     pub(crate) fn open(&mut self, url: &str) {
         self.events.clear();
-        let opened = self.command("Page.navigate", json!({ "url": url }));
+        let opened = self.command("Page.navigate", &json!({ "url": url }));
         assert!(opened["errorText"].is_null(), "{url}: {opened}");
         self.wait("Page.loadEventFired");
     }
@@ -168,7 +168,7 @@ impl Browser {
         let parameters = json!({
             "expression": script, "returnByValue": true, "awaitPromise": true, "userGesture": true,
         });
-        let done = self.command("Runtime.evaluate", parameters);
+        let done = self.command("Runtime.evaluate", &parameters);
         assert!(done["exceptionDetails"].is_null(), "{script}: {done}");
         done["result"]["value"].clone()
     }
@@ -191,7 +191,7 @@ impl Browser {
     #[track_caller]
     pub(crate) fn write(&mut self, selector: &str, text: &str) {
         self.evaluate(&format!("document.querySelector({selector:?}).focus()"));
-        self.command("Input.insertText", json!({ "text": text }));
+        self.command("Input.insertText", &json!({ "text": text }));
     }
 
     /// Shows pages as a window of this width does, in light or dark.
@@ -201,25 +201,25 @@ impl Browser {
         let metrics = json!({
             "width": width, "height": height, "deviceScaleFactor": scale, "mobile": is_phone,
         });
-        self.command("Emulation.setDeviceMetricsOverride", metrics);
+        self.command("Emulation.setDeviceMetricsOverride", &metrics);
         let scheme = if is_dark { "dark" } else { "light" };
         let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
         self.command(
             "Emulation.setEmulatedMedia",
-            json!({ "features": features }),
+            &json!({ "features": features }),
         );
     }
 
     /// Runs scripts of pages, or none.
     pub(crate) fn run_scripts(&mut self, yes: bool) {
         let disabled = json!({ "value": !yes });
-        self.command("Emulation.setScriptExecutionDisabled", disabled);
+        self.command("Emulation.setScriptExecutionDisabled", &disabled);
     }
 
     /// Writes a picture of the whole page.
     pub(crate) fn picture(&mut self, file: &Path) {
         let whole = json!({ "format": "png", "captureBeyondViewport": true });
-        let taken = self.command("Page.captureScreenshot", whole);
+        let taken = self.command("Page.captureScreenshot", &whole);
         std::fs::write(file, base64(taken["data"].as_str().unwrap())).unwrap();
     }
 

@@ -160,7 +160,7 @@ fn pages_do_what_their_buttons_say() {
     let star = "document.querySelector('.star button').textContent.trim()";
     assert_eq!(browser.evaluate(star), "Starred 1");
     let grant = json!({ "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"] });
-    browser.command("Browser.grantPermissions", grant);
+    browser.command("Browser.grantPermissions", &grant);
     let copy = "document.querySelector('button[data-copy]')";
     assert_eq!(browser.evaluate(&format!("{copy}.hidden")), false);
     browser.evaluate(&format!("{copy}.click()"));
