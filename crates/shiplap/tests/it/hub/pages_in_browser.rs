@@ -165,7 +165,7 @@ fn pages_do_what_their_buttons_say() {
     assert_eq!(browser.evaluate(&format!("{copy}.hidden")), false);
     browser.evaluate(&format!("{copy}.click()"));
     browser.until(&format!(
-        "['Copied', 'Selected'].includes({copy}.innerText.trim())"
+        "['Copied', 'Selected'].includes({copy}.textContent.trim())"
     ));
 
     browser.open(&url(&hub, "/r/ship/app/-/tags/1.4"));
