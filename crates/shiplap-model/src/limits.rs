@@ -239,3 +239,32 @@ pub const MOUNT_SOURCES: u64 = 64;
 
 /// Longest secret of a build, in bytes: BuildKit's own bound.
 pub const SECRET_BYTES: u64 = 500 << 10;
+
+/// Longest list of installed packages that is read from an image (dpkg's `status`, apk's `installed`, a
+/// lock file of npm), in bytes (64 MiB): those of a full desktop have some 10 MB.
+pub const PACKAGE_LIST_BYTES: u64 = 64 << 20;
+
+/// Longest description of one package that is read (`package.json`, `METADATA`, `copyright`), in bytes.
+/// Of longer ones in lines only the start counts, which holds all that is wanted.
+pub const PACKAGE_FACTS_BYTES: u64 = 2 << 20;
+
+/// Most packages that an inventory holds: the largest images have some 20,000, most of them Node's.
+pub const PACKAGES: usize = 500_000;
+
+/// Most memory for which package owns which record of another, in bytes (64 MiB): some hundred such
+/// records are usual.
+pub const PACKAGE_OWNER_BYTES: usize = 64 << 20;
+
+/// Longest header of one package in an RPM database, in bytes: rpm's own bound is 256 MiB, and the
+/// largest real ones, which list 100,000 files, have some 10.
+pub const RPM_HEADER_BYTES: u64 = 64 << 20;
+
+/// Most records of an RPM database that are looked at.
+pub const RPM_RECORDS: usize = 200_000;
+
+/// Most sections of an ELF file that are looked at: large programs have some 50; the format's own
+/// bound is 65,279.
+pub const ELF_SECTIONS: u64 = 65_279;
+
+/// Longest list of dependencies in a program, as it lies there, in bytes.
+pub const PROGRAM_FACTS_BYTES: u64 = 8 << 20;

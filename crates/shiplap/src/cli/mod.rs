@@ -49,6 +49,7 @@ mod rmi;
 mod rootless;
 mod run;
 mod save;
+mod sbom;
 mod search;
 mod shell;
 mod stats;
@@ -123,6 +124,7 @@ enum Command {
     History(history::History),
     Analyze(Box<analyze::Analyze>),
     Save(save::Save),
+    Sbom(sbom::Sbom),
     Load(load::Load),
     Import(import::Import),
     Export(export::Export),
@@ -196,6 +198,7 @@ enum ImageCommand {
     #[command(alias = "remove")]
     Rm(rmi::Rmi),
     Save(save::Save),
+    Sbom(sbom::Sbom),
     Tag(tag::Tag),
     Tags(tags::Tags),
     Umount(mount::Umount),
@@ -285,6 +288,7 @@ impl Command {
             Self::History(verb) => verb.run(face),
             Self::Analyze(verb) => verb.run(face),
             Self::Save(verb) => verb.run(face),
+            Self::Sbom(verb) => verb.run(face),
             Self::Load(verb) => verb.run(face),
             Self::Import(verb) => verb.run(face),
             Self::Export(verb) => verb.run(face),
@@ -348,6 +352,7 @@ impl ImageCommand {
             Self::Push(verb) => verb.run(face),
             Self::Rm(verb) => verb.run(face),
             Self::Save(verb) => verb.run(face),
+            Self::Sbom(verb) => verb.run(face),
             Self::Tag(verb) => verb.run(face),
             Self::Tags(verb) => verb.run(face),
             Self::Umount(verb) => verb.run(face),

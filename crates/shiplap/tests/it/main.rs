@@ -37,6 +37,7 @@ mod rmi;
 mod rootless;
 mod run;
 mod save_load;
+mod sbom;
 mod search;
 mod terminal;
 mod two_processes;
