@@ -127,7 +127,8 @@ pub struct Wanted {
 /// An image chosen from a source: its manifest, and the indexes on the way to it, outermost first.
 pub(crate) struct Chosen {
     indexes: Vec<Fetched>,
-    raw: Fetched,
+    /// The manifest as received.
+    pub(crate) raw: Fetched,
     pub(crate) manifest: Manifest,
 }
 

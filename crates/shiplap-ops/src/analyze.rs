@@ -10,7 +10,7 @@ pub mod origin;
 pub mod paths;
 pub mod proposal;
 pub mod report;
-mod rules;
+pub(crate) mod rules;
 pub mod score;
 pub mod steps;
 pub mod tree;

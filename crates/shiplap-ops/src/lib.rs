@@ -7,6 +7,7 @@
 
 pub mod acquire;
 pub mod analyze;
+pub mod base;
 pub mod bring;
 pub mod build_cache;
 pub mod builds;
@@ -39,6 +40,7 @@ pub mod save;
 pub mod sbom;
 pub mod search;
 pub mod select;
+pub mod slim;
 pub mod snapshot;
 pub mod step;
 pub mod tag;

@@ -140,13 +140,16 @@ pub struct Inventory {
 ///
 /// # Errors
 /// A layer index that can't be read. All else is told in [`Inventory::unread`].
-pub fn read(stack: &Stack, tars: &[File]) -> Result<Inventory, StackError> {
+pub fn read(stack: &Stack, tars: &[&File]) -> Result<Inventory, StackError> {
     let files = ImageFiles::new(stack, tars);
     let mut finds = Finds::default();
     let distribution = release::read(&files)?;
     debian::read(&files, &mut finds)?;
     apk::read(&files, &mut finds)?;
     rpm::read(&files, &mut finds)?;
+    if stack.layers().is_empty() {
+        return Ok(Inventory::default());
+    }
     for found in stack.walk(stack.root()?) {
         let found = found?;
         let Type::File { size_bytes } = found.facts.kind else {

@@ -8,17 +8,17 @@ mod spdx;
 #[cfg(test)]
 mod tests;
 
-use std::fmt::Write as _;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use shiplap_layer::stack::StackError;
-use shiplap_model::{DiffId, Digest, DocumentError, ImageConfig, ImageId, Reference};
-use shiplap_store::{ResolveError, StoreError};
+use shiplap_layer::stack::{Layer, Stack, StackError};
+use shiplap_model::{DiffId, Digest, ImageConfig, ImageId, Platform, Reference};
 
+use crate::analyze::opened::{self, OpenError, OpenedImage};
 use crate::context::Context;
 use crate::packages::{self, Inventory, Package, Unread};
-use crate::snapshot::{self, SnapshotError};
+use crate::progress::Progress;
 
 /// In which words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,24 +51,21 @@ impl FromStr for SbomFormat {
 pub enum SbomError {
     /// The image can't be opened.
     #[error(transparent)]
-    Snapshot(#[from] SnapshotError),
-    /// No such image.
-    #[error(transparent)]
-    Resolve(#[from] ResolveError),
-    /// The store's failure.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+    Open(#[from] OpenError),
     /// The layers can't be read.
     #[error(transparent)]
     Stack(#[from] StackError),
-    /// The config can't be read.
-    #[error("read the config of {image}: {source}")]
-    Config {
-        /// The image.
-        image: ImageId,
-        /// Why.
-        source: DocumentError,
-    },
+}
+
+/// What to tell of which image.
+#[derive(Debug, Clone)]
+pub struct SbomOptions {
+    /// An image of the store, an archive or layout, or what a registry has.
+    pub image: String,
+    /// For which platform; `None`: that of the settings.
+    pub platform: Option<Platform>,
+    /// In which words.
+    pub format: SbomFormat,
 }
 
 /// The document and what it lacks.
@@ -89,22 +86,30 @@ struct Subject {
     name: String,
     tag: Option<String>,
     id: ImageId,
-    manifest: Digest,
+    /// Of a Docker archive there is none.
+    manifest: Option<Digest>,
     config: ImageConfig,
     layers: Vec<DiffId>,
 }
 
-/// Tells what the image is made of.
+/// Tells what the image is made of: one of the store, an archive or layout, or what a registry has.
 ///
 /// # Errors
 /// [`SbomError`].
-pub fn sbom(context: &Context, image: &str, format: SbomFormat) -> Result<Sbom, SbomError> {
-    let store = context.store()?;
-    let resolved = store.resolve(image)?;
-    let open = snapshot::open_id(store, resolved.id)?;
-    let subject = subject(context, image, &open.id)?;
-    let inventory = packages::read(&open.stack, &open.tars)?;
-    Ok(document(&subject, inventory, format))
+pub fn sbom(
+    context: &Context,
+    options: &SbomOptions,
+    progress: &dyn Progress,
+) -> Result<Sbom, SbomError> {
+    let platform = options.platform.as_ref();
+    let image = opened::open(context, &options.image, platform, progress)?;
+    let mut layers: Vec<Arc<dyn Layer>> = Vec::new();
+    for layer in &image.layers {
+        layers.push(Arc::new(image.index(layer)?));
+    }
+    let tars: Vec<_> = image.layers.iter().map(|layer| &layer.tar).collect();
+    let inventory = packages::read(&Stack::new(layers)?, &tars)?;
+    Ok(document(&subject(&image), inventory, options.format))
 }
 
 fn document(subject: &Subject, inventory: Inventory, format: SbomFormat) -> Sbom {
@@ -119,34 +124,25 @@ fn document(subject: &Subject, inventory: Inventory, format: SbomFormat) -> Sbom
     }
 }
 
-fn subject(context: &Context, asked: &str, id: &ImageId) -> Result<Subject, SbomError> {
-    let store = context.store()?;
-    let missing = || ResolveError::NotFound {
-        name: asked.to_owned(),
-    };
-    let image = store.image(id)?.ok_or_else(missing)?;
-    let manifest = store.image_manifests(id)?.into_iter().next();
-    let manifest = manifest.ok_or_else(missing)?;
-    let config = ImageConfig::parse(&store.read_blob(id.digest())?).map_err(|source| {
-        SbomError::Config {
-            image: id.clone(),
-            source,
-        }
-    })?;
-    // Of several names that which was asked for, so that the document doesn't depend on others.
-    let asked = Reference::parse(asked).ok().map(|name| name.or_latest());
-    let named = asked.filter(|name| image.tags.contains(name));
-    Ok(Subject {
+fn subject(image: &OpenedImage) -> Subject {
+    // A path of this machine is no name.
+    let name = image.name.strip_prefix("docker://").unwrap_or(&image.name);
+    let is_id = image.id.hex().starts_with(name) || name.starts_with("sha256:");
+    let named = Reference::parse(name)
+        .ok()
+        .filter(|_| !is_id && !name.starts_with('.') && !name.ends_with(".tar"))
+        .map(|name| name.or_latest());
+    Subject {
         name: match &named {
             Some(reference) => reference.repository().to_string(),
-            None => id.to_string(),
+            None => image.id.to_string(),
         },
         tag: named.and_then(|reference| reference.tag().map(str::to_owned)),
-        id: id.clone(),
-        manifest,
-        layers: config.rootfs.diff_ids.clone(),
-        config,
-    })
+        id: image.id.clone(),
+        manifest: image.manifest.clone(),
+        layers: image.config.rootfs.diff_ids.clone(),
+        config: image.config.clone(),
+    }
 }
 
 impl Subject {
@@ -158,20 +154,22 @@ impl Subject {
         time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
     }
 
-    /// The image's package URL.
-    fn purl(&self) -> String {
-        let name = self.name.rsplit('/').next().unwrap_or_default();
-        let name = if self.tag.is_some() { name } else { "image" };
+    /// The image's package URL, which needs its manifest.
+    fn purl(&self) -> Option<String> {
+        let manifest = self.manifest.as_ref()?;
+        let name = match self.tag {
+            Some(_) => self.name.rsplit('/').next().unwrap_or_default(),
+            None => "image",
+        };
         let mut purl = format!(
             "pkg:oci/{}@{}",
-            packages::purl_part(&name.to_lowercase()),
-            packages::purl_part(self.manifest.as_str())
+            packages::purl_part(name),
+            packages::purl_part(manifest.as_str())
         );
         let mut join = '?';
         let mut add = |key: &str, value: &str| {
-            let value = packages::purl_part(value);
-            purl.push(join);
-            write!(purl, "{key}={value}").expect("because a string takes all");
+            purl.extend([join]);
+            purl.push_str(&format!("{key}={}", packages::purl_part(value)));
             join = '&';
         };
         add("arch", &self.config.architecture);
@@ -179,7 +177,19 @@ impl Subject {
             add("repository_url", &self.name);
             add("tag", tag);
         }
-        purl
+        Some(purl)
+    }
+
+    /// What tells this image from all others.
+    fn digest(&self) -> &Digest {
+        self.manifest.as_ref().unwrap_or(self.id.digest())
+    }
+
+    /// Its tag, or else its digest.
+    fn version(&self) -> String {
+        self.tag
+            .clone()
+            .unwrap_or_else(|| self.digest().to_string())
     }
 
     fn layer(&self, number: usize) -> Option<&DiffId> {
@@ -239,7 +249,9 @@ fn is_address(url: &str) -> bool {
         .iter()
         .any(|scheme| url.starts_with(scheme));
     let is_clean = |c: char| {
-        !c.is_whitespace() && !c.is_control() && !matches!(c, '<' | '>' | '"' | '{' | '}' | '|' | '\\' | '^' | '`')
+        !c.is_whitespace()
+            && !c.is_control()
+            && !matches!(c, '<' | '>' | '"' | '{' | '}' | '|' | '\\' | '^' | '`')
     };
     is_known && url.chars().all(is_clean)
 }

@@ -96,6 +96,29 @@ pub fn tags(
     Ok((listed, count))
 }
 
+/// The names of a repository's tags.
+pub(crate) fn names(context: &Context, repository: &Repository) -> Result<Vec<String>, TagsError> {
+    let listed = context.client().list_tags(repository);
+    listed.map_err(|error| TagsError::Transport {
+        repository: repository.clone(),
+        source: error.into(),
+    })
+}
+
+/// Compressed sizes of the images that the tags name, as far as the registry tells; a tag that can't be had
+/// has none.
+pub(crate) fn sizes(
+    context: &Context,
+    repository: &Repository,
+    names: &[String],
+) -> Result<Vec<(String, Option<u64>)>, TagsError> {
+    let workers = context.settings().parallel_layers.max(4);
+    parallel::map(names, workers, |name| {
+        let listed = from_manifest(context, repository, name);
+        Ok((name.clone(), listed.ok().and_then(|tag| tag.size_bytes)))
+    })
+}
+
 fn from_details(
     details: &shiplap_registry::TagDetails,
     wanted: &shiplap_model::Platform,

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use shiplap_layer::erofs::{LayerIndex, ReadError};
 use shiplap_layer::ingest;
 use shiplap_model::digest::DigestError;
-use shiplap_model::{Descriptor, DiffId, ImageConfig, ImageId, Platform, media_type};
+use shiplap_model::{Descriptor, DiffId, Digest, ImageConfig, ImageId, Platform, media_type};
 use shiplap_store::{LayerRecord, Lease, ResolveError, StagedFile, Store, StoreError};
 
 use crate::acquire::{self, AcquireError, short};
@@ -28,6 +28,8 @@ pub struct OpenedImage {
     pub name: String,
     /// Its ID.
     pub id: ImageId,
+    /// Its manifest, if that is its own and not made up for an archive that has none.
+    pub manifest: Option<Digest>,
     /// Its config.
     pub config: ImageConfig,
     /// Its layers, base first.
@@ -137,8 +139,10 @@ pub fn open(
         Ok((image, config)) => {
             let records = store.image_layers(&image.id)?.into_iter();
             let layers = records.map(|record| OpenedLayer::of_store(store, record));
+            let manifests = store.image_manifests(&image.id)?;
             Ok(OpenedImage {
                 name: name.to_owned(),
+                manifest: manifests.into_iter().next(),
                 id: image.id,
                 config,
                 layers: layers.collect::<Result<_, _>>()?,
@@ -203,7 +207,7 @@ fn bring(
     let settings = context.settings();
     let platform = platform.unwrap_or(&settings.platform);
     let failed = |error: TransportError| OpenError::from(error);
-    let (id, config, layers) = with_source(context, place, scratch.path(), &failed, |source| {
+    let brought = with_source(context, place, scratch.path(), &failed, |source| {
         let chosen = acquire::choose(source, source.root()?, platform)?;
         let (_, config) = acquire::read_config(store, source, &chosen)?;
         let layers: Vec<_> = (chosen.manifest.layers.iter())
@@ -213,11 +217,14 @@ fn bring(
             take(&lease, source, layer, diff_id, progress)
         })?;
         let id = ImageId::from(chosen.manifest.config.digest.clone());
-        Ok::<_, OpenError>((id, config, layers))
+        let manifest = source.has_manifests().then_some(chosen.raw.digest);
+        Ok::<_, OpenError>((id, manifest, config, layers))
     })?;
+    let (id, manifest, config, layers) = brought;
     Ok(OpenedImage {
         name: name.to_owned(),
         id,
+        manifest,
         config,
         layers,
         store: store.clone(),

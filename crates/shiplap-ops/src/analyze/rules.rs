@@ -247,8 +247,8 @@ const RULES: &[(&str, WasteKind, &str)] = &[
 
 /// A path that a rule is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Class {
-    pub(super) kind: WasteKind,
+pub(crate) struct Class {
+    pub(crate) kind: WasteKind,
     /// Whose it is: `apt`, `pip`, `compilers`, …
     pub(super) tool: &'static str,
 }
@@ -257,7 +257,7 @@ pub(super) struct Class {
 type Anchored = (Vec<&'static [u8]>, Class);
 
 /// The rules, taken apart.
-pub(super) struct Rules {
+pub(crate) struct Rules {
     /// From the root, by the number of names.
     anchored: Vec<Vec<Anchored>>,
     /// Of the last name alone.
@@ -265,7 +265,7 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut rules = Self {
             anchored: Vec::new(),
             anywhere: Vec::new(),
@@ -294,7 +294,7 @@ impl Rules {
     }
 
     /// What a path from the root is, if a rule names it itself.
-    pub(super) fn of(&self, path: &[u8]) -> Option<Class> {
+    pub(crate) fn of(&self, path: &[u8]) -> Option<Class> {
         let depth = path.iter().filter(|byte| **byte == b'/').count() + 1;
         let named = self.anchored.get(depth).and_then(|rules| {
             let matches = |names: &[&[u8]]| {

@@ -185,7 +185,7 @@ fn classify(paths: &Paths) -> HashMap<PathId, Class> {
 }
 
 /// Whether a directory of that name is one, and not called so by chance.
-fn is_repository(paths: &Paths, directory: PathId) -> bool {
+pub(crate) fn is_repository(paths: &Paths, directory: PathId) -> bool {
     [&b"HEAD"[..], b"entries", b"wc.db", b"store", b"requires"]
         .iter()
         .any(|name| {

@@ -54,7 +54,7 @@ const FREE_BYTES: u64 = 256 << 20;
 /// A tree and the tars that hold its content.
 pub(super) struct ImageFiles<'a> {
     pub(super) stack: &'a Stack,
-    tars: &'a [File],
+    tars: &'a [&'a File],
     budget: Budget,
 }
 
@@ -73,8 +73,8 @@ pub(super) struct OpenFile<'a> {
 
 impl<'a> ImageFiles<'a> {
     /// Nothing is read yet.
-    pub(super) fn new(stack: &'a Stack, tars: &'a [File]) -> Self {
-        let length = |tar: &File| tar.metadata().map_or(0, |metadata| metadata.len());
+    pub(super) fn new(stack: &'a Stack, tars: &'a [&'a File]) -> Self {
+        let length = |tar: &&File| tar.metadata().map_or(0, |metadata| metadata.len());
         let all: u64 = tars.iter().map(length).fold(0, u64::saturating_add);
         let most_bytes = all.saturating_mul(ROUNDS).saturating_add(FREE_BYTES);
         let budget = Budget {

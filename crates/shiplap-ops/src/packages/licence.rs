@@ -1,7 +1,7 @@
 //! Licences as people declare them, read as SPDX identifiers and expressions ("SPDX Specification", annex on
 //! licence expressions; identifiers of the SPDX licence list). What is neither stays a name.
 
-/// Identifiers of the SPDX licence list 3.28, one a line, sorted by their lower case; exceptions
+/// Identifiers of the SPDX licence list 3.24, which the schema of CycloneDX 1.6 knows, one a line, sorted by their lower case; exceptions
 /// have a `+ ` before them.
 const LIST: &str = include_str!("spdx-licences.txt");
 
@@ -18,8 +18,8 @@ const ALIASES: &[(&str, &str)] = &[
     ("apache 2", "Apache-2.0"),
     ("apache 2.0", "Apache-2.0"),
     ("apache license 2.0", "Apache-2.0"),
-    ("apache license, version 2.0", "Apache-2.0"),
     ("apache license version 2.0", "Apache-2.0"),
+    ("apache license, version 2.0", "Apache-2.0"),
     ("apache software license 2.0", "Apache-2.0"),
     ("apache-2", "Apache-2.0"),
     ("artistic", "Artistic-1.0-Perl"),

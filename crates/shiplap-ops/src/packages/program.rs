@@ -31,11 +31,7 @@ pub(super) fn look(files: &ImageFiles<'_>, found: &Found, finds: &mut Finds) {
     }
 }
 
-fn try_look(
-    files: &ImageFiles<'_>,
-    found: &Found,
-    finds: &mut Finds,
-) -> Result<(), RecordError> {
+fn try_look(files: &ImageFiles<'_>, found: &Found, finds: &mut Finds) -> Result<(), RecordError> {
     let file = files.open(found)?;
     let Some(elf) = Elf::open(&file)? else {
         return Ok(());

@@ -35,8 +35,8 @@ pub(super) fn read(files: &ImageFiles<'_>) -> Result<Option<Distribution>, Stack
 
 pub(super) fn parse(text: &str) -> Option<Distribution> {
     let value = |name: &str| {
-        let lines = text.lines().filter_map(|line| line.trim().split_once('='));
-        let found = lines.filter(|(known, _)| *known == name).last()?;
+        let mut lines = text.lines().filter_map(|line| line.trim().split_once('='));
+        let found = lines.rfind(|(known, _)| *known == name)?;
         let value = unquote(found.1.trim());
         (!value.is_empty()).then_some(value)
     };

@@ -1,8 +1,4 @@
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "tests fail by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::fs::File;
 use std::io::Write as _;
@@ -50,6 +46,7 @@ pub(crate) fn image(layers: &[&[Entry<'_>]]) -> (Stack, Vec<File>) {
 
 pub(crate) fn inventory(layers: &[&[Entry<'_>]]) -> Inventory {
     let (stack, tars) = image(layers);
+    let tars: Vec<&File> = tars.iter().collect();
     read(&stack, &tars).unwrap()
 }
 
@@ -288,10 +285,25 @@ fn elf(is_64: bool, is_big: bool, name: &str, content: &[u8]) -> Vec<u8> {
     let names = format!("\0.names\0{name}\0");
     let names_at = head_bytes + content.len();
     let table_at = names_at + names.len();
-    let mut file = vec![0x7f, b'E', b'L', b'F', 1 + u8::from(is_64), 1 + u8::from(is_big), 1];
+    let mut file = vec![
+        0x7f,
+        b'E',
+        b'L',
+        b'F',
+        1 + u8::from(is_64),
+        1 + u8::from(is_big),
+        1,
+    ];
     file.resize(16, 0);
     file.extend([number(2, 2), number(62, 2), number(1, 4)].concat());
-    file.extend([number(0, wide), number(0, wide), number(table_at as u64, wide)].concat());
+    file.extend(
+        [
+            number(0, wide),
+            number(0, wide),
+            number(table_at as u64, wide),
+        ]
+        .concat(),
+    );
     file.extend(number(0, 4));
     let entry = if is_64 { 64 } else { 40 };
     for value in [head_bytes as u64, 0, 0, entry, 3, 1] {
@@ -305,7 +317,15 @@ fn elf(is_64: bool, is_big: bool, name: &str, content: &[u8]) -> Vec<u8> {
         (1, names_at, names.len()),
         (8, head_bytes, content.len()),
     ] {
-        file.extend([number(name, 4), number(1, 4), number(0, wide), number(0, wide)].concat());
+        file.extend(
+            [
+                number(name, 4),
+                number(1, 4),
+                number(0, wide),
+                number(0, wide),
+            ]
+            .concat(),
+        );
         file.extend([number(at as u64, wide), number(length as u64, wide)].concat());
         file.extend([number(0, 4), number(0, 4), number(0, wide), number(0, wide)].concat());
     }
@@ -360,7 +380,12 @@ fn modules_of_programs() {
     let modules = "path\tgithub.com/x/tool\nmod\tgithub.com/x/tool\t(devel)\t\n\
                    dep\tgithub.com/Y/lib\tv1.2.3\th1:=\ndep\tgithub.com/a/b\tv1.0.0\n\
                    =>\tgithub.com/c/d\tv1.1.0\th1:=\nbuild\t-compiler=gc\n";
-    let file = elf(true, false, ".go.buildinfo", &go("go1.22.4 X:nocoverage", modules));
+    let file = elf(
+        true,
+        false,
+        ".go.buildinfo",
+        &go("go1.22.4 X:nocoverage", modules),
+    );
     check(
         &[("usr/bin/tool", 0o755, &file)],
         &[
@@ -374,7 +399,11 @@ fn modules_of_programs() {
     let mut old = go("go1.17", "");
     old[15] = 0;
     check(
-        &[("usr/bin/old", 0o755, &elf(true, false, ".go.buildinfo", &old))],
+        &[(
+            "usr/bin/old",
+            0o755,
+            &elf(true, false, ".go.buildinfo", &old),
+        )],
         &[],
         &["/usr/bin/old what Go before 1.18"],
     );
@@ -383,9 +412,7 @@ fn modules_of_programs() {
 #[test]
 fn upper_layers_win_and_say_so() {
     let stanza = |version: &str| {
-        format!(
-            "Package: a\nStatus: install ok installed\nVersion: {version}\nArchitecture: all\n"
-        )
+        format!("Package: a\nStatus: install ok installed\nVersion: {version}\nArchitecture: all\n")
     };
     let (old, new) = (stanza("1"), stanza("2"));
     let metadata: Entry<'_> = (
@@ -444,7 +471,10 @@ fn nothing_of_an_image_makes_it_panic() {
             ("@usr/share/doc/a", 0o777, b"/usr/share/doc/a"),
         ],
         &[],
-        &["/node_modules/a/package.json it is damaged", "/x/package-lock.json it is damaged"],
+        &[
+            "/node_modules/a/package.json it is damaged",
+            "/x/package-lock.json it is damaged",
+        ],
     );
 }
 

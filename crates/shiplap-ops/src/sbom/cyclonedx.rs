@@ -26,16 +26,16 @@ pub(super) fn document(subject: &Subject, inventory: &Inventory) -> Value {
     let layers = subject
         .layers
         .iter()
-        .map(|layer| property("shiplap:layer", layer.to_string()));
+        .map(|layer| property("shiplap:layer", &layer.to_string()));
     let about = subject
         .tag
         .iter()
-        .map(|_| property("shiplap:reference", subject.full_name()));
+        .map(|_| property("shiplap:reference", &subject.full_name()));
     let unread = inventory.unread.iter().map(|unread| {
         let words = format!("{}: {}", unread.path, unread.reason);
-        property("shiplap:unread", words)
+        property("shiplap:unread", &words)
     });
-    let facts = [property("shiplap:image-id", subject.id.to_string())];
+    let facts = [property("shiplap:image-id", &subject.id.to_string())];
     let properties: Vec<_> = facts
         .into_iter()
         .chain(about)
@@ -47,7 +47,7 @@ pub(super) fn document(subject: &Subject, inventory: &Inventory) -> Value {
     } else {
         "incomplete"
     };
-    json!({
+    let mut document = json!({
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
@@ -64,20 +64,23 @@ pub(super) fn document(subject: &Subject, inventory: &Inventory) -> Value {
                 "type": "container",
                 "bom-ref": image,
                 "name": subject.name,
-                "version": subject.tag.clone().unwrap_or_else(|| subject.manifest.to_string()),
-                "purl": subject.purl(),
+                "version": subject.version(),
                 "properties": properties,
             },
         },
         "components": components,
         "dependencies": [{ "ref": image, "dependsOn": inside }],
         "compositions": [{ "aggregate": aggregate, "assemblies": [image] }],
-    })
+    });
+    if let Some(purl) = subject.purl() {
+        document["metadata"]["component"]["purl"] = json!(purl);
+    }
+    document
 }
 
-/// Made of the image's manifest, in the form of a UUID of one's own making (version 8 of RFC 9562).
+/// Made of the image's digest, in the form of a UUID of one's own making (version 8 of RFC 9562).
 fn serial_number(subject: &Subject) -> String {
-    let hex: String = subject.manifest.encoded().chars().take(32).collect();
+    let hex: String = subject.digest().encoded().chars().take(32).collect();
     let part = |from: usize, to: usize| hex.get(from..to).unwrap_or("0");
     format!(
         "urn:uuid:{}-{}-8{}-8{}-{}",
@@ -127,26 +130,23 @@ fn component(package: &Package, subject: &Subject) -> Value {
 }
 
 fn properties(package: &Package, subject: &Subject) -> Vec<Value> {
-    let mut properties = vec![property(
-        "shiplap:ecosystem",
-        package.ecosystem.name().to_owned(),
-    )];
+    let mut properties = vec![property("shiplap:ecosystem", package.ecosystem.name())];
     let mut layers: Vec<usize> = package.locations.iter().map(|at| at.layer).collect();
     layers.sort_unstable();
     layers.dedup();
     for layer in layers.into_iter().filter_map(|layer| subject.layer(layer)) {
-        properties.push(property("shiplap:layer", layer.to_string()));
+        properties.push(property("shiplap:layer", &layer.to_string()));
     }
     if let Some((name, version)) = &package.source {
-        properties.push(property("shiplap:source", format!("{name} {version}")));
+        properties.push(property("shiplap:source", &format!("{name} {version}")));
     }
     if let Some((name, version)) = &package.brought_by {
-        properties.push(property("shiplap:brought-by", format!("{name} {version}")));
+        properties.push(property("shiplap:brought-by", &format!("{name} {version}")));
     }
     properties
 }
 
-fn property(name: &str, value: String) -> Value {
+fn property(name: &str, value: &str) -> Value {
     json!({ "name": name, "value": value })
 }
 

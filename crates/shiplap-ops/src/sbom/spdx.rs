@@ -47,7 +47,7 @@ pub(super) fn document(subject: &Subject, inventory: &Inventory) -> Value {
         "name": subject.full_name(),
         "documentNamespace": format!(
             "https://spdx.org/spdxdocs/{TOOL}-{TOOL_VERSION}/{}",
-            subject.manifest.encoded()
+            subject.digest().encoded()
         ),
         "creationInfo": {
             "created": created,
@@ -56,9 +56,9 @@ pub(super) fn document(subject: &Subject, inventory: &Inventory) -> Value {
         "packages": packages,
         "relationships": relationships,
     });
-    let infos = extracted.into_iter().map(|(id, text)| {
-        json!({ "licenseId": id, "name": text, "extractedText": text })
-    });
+    let infos = extracted
+        .into_iter()
+        .map(|(id, text)| json!({ "licenseId": id, "name": text, "extractedText": text }));
     let infos: Vec<_> = infos.collect();
     let notes = inventory.unread.iter().map(|unread| {
         json!({
@@ -119,16 +119,17 @@ fn located(purl: &str) -> Value {
 }
 
 fn image(subject: &Subject) -> Value {
-    let version = subject.tag.clone();
-    let version = version.unwrap_or_else(|| subject.manifest.to_string());
-    let mut fields = base(IMAGE, &subject.name, &version);
+    let mut fields = base(IMAGE, &subject.name, &subject.version());
     fields.insert("primaryPackagePurpose".to_owned(), json!("CONTAINER"));
-    fields.insert("externalRefs".to_owned(), located(&subject.purl()));
+    if let Some(purl) = subject.purl() {
+        fields.insert("externalRefs".to_owned(), located(&purl));
+    }
     let layers: Vec<_> = subject.layers.iter().map(ToString::to_string).collect();
+    let manifest = subject.manifest.as_ref();
+    let manifest = manifest.map_or_else(String::new, |digest| format!(" with manifest {digest}"));
     let words = format!(
-        "image {} with manifest {} and layers {}",
+        "image {}{manifest}, layers {}",
         subject.id,
-        subject.manifest,
         layers.join(" ")
     );
     fields.insert("comment".to_owned(), json!(words));
@@ -137,7 +138,10 @@ fn image(subject: &Subject) -> Value {
 
 fn system(distribution: &Distribution) -> Value {
     let mut fields = base(DISTRIBUTION, &distribution.id, &distribution.version);
-    fields.insert("primaryPackagePurpose".to_owned(), json!("OPERATING-SYSTEM"));
+    fields.insert(
+        "primaryPackagePurpose".to_owned(),
+        json!("OPERATING_SYSTEM"),
+    );
     fields.insert("summary".to_owned(), json!(distribution.name));
     Value::Object(fields)
 }

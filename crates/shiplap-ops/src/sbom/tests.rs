@@ -10,7 +10,7 @@ fn subject(created: Option<&str>) -> Subject {
         name: "registry.example/a/app".to_owned(),
         tag: Some("1.0+x".to_owned()),
         id: ImageId::from(Digest::of(b"config")),
-        manifest: Digest::of(b"manifest"),
+        manifest: Some(Digest::of(b"manifest")),
         config: ImageConfig {
             created: created.map(str::to_owned),
             architecture: "amd64".to_owned(),
@@ -36,7 +36,10 @@ fn times_of_images() {
     let check = |created: Option<&str>, expected: &str| {
         assert_eq!(subject(created).created(), expected, "{created:?}");
     };
-    check(Some("2024-02-29T01:02:03.123456789Z"), "2024-02-29T01:02:03Z");
+    check(
+        Some("2024-02-29T01:02:03.123456789Z"),
+        "2024-02-29T01:02:03Z",
+    );
     check(Some("2024-02-29T01:02:03+02:00"), "2024-02-28T23:02:03Z");
     check(Some("yesterday"), "1970-01-01T00:00:00Z");
     check(None, "1970-01-01T00:00:00Z");
@@ -60,12 +63,13 @@ fn the_image_itself_and_licences() {
     let digest = Digest::of(b"manifest");
     assert_eq!(
         image.purl(),
-        format!(
+        Some(format!(
             "pkg:oci/app@{}?arch=amd64&repository_url=registry.example%2Fa%2Fapp&tag=1.0%2Bx",
             digest.as_str()
-        )
+        ))
     );
-    let apk: &[u8] = b"P:a\nV:1\nL:MIT AND Nonsense\n\nP:b\nV:1\nL:mit OR Zlib\n\nP:c\nV:1\nL:BSD\n\nP:d\nV:1\n";
+    let apk: &[u8] =
+        b"P:a\nV:1\nL:MIT AND Nonsense\n\nP:b\nV:1\nL:mit OR Zlib\n\nP:c\nV:1\nL:BSD\n\nP:d\nV:1\n";
     let found = || inventory(&[&[("lib/apk/db/installed", 0o644, apk)]]);
     let spdx = document(&image, found(), SbomFormat::Spdx).document;
     let value: serde_json::Value = serde_json::from_str(&spdx).unwrap();
@@ -76,7 +80,12 @@ fn the_image_itself_and_licences() {
         .skip(1)
         .map(|package| package["licenseDeclared"].as_str().unwrap().to_owned())
         .collect();
-    let expected = ["LicenseRef-MIT-AND-Nonsense-", "MIT OR Zlib", "LicenseRef-BSD-", "NOASSERTION"];
+    let expected = [
+        "LicenseRef-MIT-AND-Nonsense-",
+        "MIT OR Zlib",
+        "LicenseRef-BSD-",
+        "NOASSERTION",
+    ];
     assert_eq!(declared.len(), expected.len());
     for (declared, expected) in declared.iter().zip(expected) {
         assert!(declared.starts_with(expected), "{declared} {expected}");

@@ -52,6 +52,7 @@ mod save;
 mod sbom;
 mod search;
 mod shell;
+mod slim;
 mod stats;
 mod step;
 mod stop;
@@ -125,6 +126,7 @@ enum Command {
     Analyze(Box<analyze::Analyze>),
     Save(save::Save),
     Sbom(sbom::Sbom),
+    Slim(slim::Slim),
     Load(load::Load),
     Import(import::Import),
     Export(export::Export),
@@ -199,6 +201,7 @@ enum ImageCommand {
     Rm(rmi::Rmi),
     Save(save::Save),
     Sbom(sbom::Sbom),
+    Slim(slim::Slim),
     Tag(tag::Tag),
     Tags(tags::Tags),
     Umount(mount::Umount),
@@ -289,6 +292,7 @@ impl Command {
             Self::Analyze(verb) => verb.run(face),
             Self::Save(verb) => verb.run(face),
             Self::Sbom(verb) => verb.run(face),
+            Self::Slim(verb) => verb.run(face),
             Self::Load(verb) => verb.run(face),
             Self::Import(verb) => verb.run(face),
             Self::Export(verb) => verb.run(face),
@@ -353,6 +357,7 @@ impl ImageCommand {
             Self::Rm(verb) => verb.run(face),
             Self::Save(verb) => verb.run(face),
             Self::Sbom(verb) => verb.run(face),
+            Self::Slim(verb) => verb.run(face),
             Self::Tag(verb) => verb.run(face),
             Self::Tags(verb) => verb.run(face),
             Self::Umount(verb) => verb.run(face),

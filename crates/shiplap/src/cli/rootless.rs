@@ -31,6 +31,7 @@ impl Command {
             | Self::Volume(_) => true,
             Self::Build(verb) => verb.builds(),
             Self::Diff(verb) => verb.is_of_container(),
+            Self::Slim(verb) => verb.runs(),
             Self::Builder(command) => {
                 matches!(command, BuilderCommand::Build(_) | BuilderCommand::Prune(_))
             }

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use shiplap_ops::sbom::{self, SbomFormat};
+use shiplap_model::Platform;
+use shiplap_ops::sbom::{self, SbomFormat, SbomOptions};
 
 use crate::face::{self, Face, Failure};
 
@@ -22,7 +23,10 @@ pub(crate) struct Sbom {
     /// Write to a file, instead of STDOUT
     #[arg(short, long, value_name = "string")]
     output: Option<PathBuf>,
-    /// Image to look into
+    /// Choose this platform of an image that has several
+    #[arg(long, value_name = "string")]
+    platform: Option<Platform>,
+    /// Image of the store, archive or layout (as copy has them), or image of a registry
     #[arg(value_name = "IMAGE")]
     image: String,
 }
@@ -30,15 +34,21 @@ pub(crate) struct Sbom {
 impl Sbom {
     pub(crate) fn run(self, face: &Face) -> Result<(), Failure> {
         let session = face.session(false)?;
-        let made = sbom::sbom(&session.context, &self.image, self.format)?;
+        let options = SbomOptions {
+            image: self.image,
+            platform: self.platform,
+            format: self.format,
+        };
+        let made = sbom::sbom(&session.context, &options, &*session.teller)?;
         for unread in made.unread.iter().take(TOLD) {
             let line = format!("{} is left out: {}", unread.path, unread.reason);
             face.output.warn(&line);
         }
         if made.unread.len() > TOLD {
             let more = made.unread.len() - TOLD;
-            face.output
-                .warn(&format!("{more} more are left out; the document names them"));
+            face.output.warn(&format!(
+                "{more} more are left out; the document names them"
+            ));
         }
         match face::file(self.output) {
             Some(path) => std::fs::write(&path, &made.document).map_err(|error| {

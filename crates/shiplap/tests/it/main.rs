@@ -39,6 +39,7 @@ mod run;
 mod save_load;
 mod sbom;
 mod search;
+mod slim;
 mod terminal;
 mod two_processes;
 mod upkeep;

@@ -8,12 +8,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::harness::{
-    Store,
-    image::recipe,
-    judge,
-    tar::Entry,
-};
+use crate::harness::{Store, image::recipe, judge, tar::Entry};
 
 /// Judges a document by the schemas, with all they refer to and with the forms of dates and addresses.
 const VALIDATE: &str = r#"
@@ -93,7 +88,11 @@ fn assert_consistent(spdx: &Value, cyclonedx: &Value) {
     for package in &packages {
         let declared = text(&package["licenseDeclared"]);
         let words = declared.split([' ', '(', ')']);
-        told.extend(words.filter(|word| word.starts_with("LicenseRef-")).map(str::to_owned));
+        told.extend(
+            words
+                .filter(|word| word.starts_with("LicenseRef-"))
+                .map(str::to_owned),
+        );
     }
     assert_eq!(told, known);
     let components = list(cyclonedx, "components");
@@ -151,7 +150,13 @@ fn a_root_of_debian_as_dpkg_tells_it() {
     assert_eq!(spdx["name"], "docker.io/library/debian:test");
     let root = store.path("root");
     fs::create_dir(&root).unwrap();
-    store.ok(&["image", "cp", "debian:test", "/var/lib/dpkg", root.to_str().unwrap()]);
+    store.ok(&[
+        "image",
+        "cp",
+        "debian:test",
+        "/var/lib/dpkg",
+        root.to_str().unwrap(),
+    ]);
     let mut query = Command::new(judge::program("dpkg-query").unwrap());
     query.arg(format!("--admindir={}/dpkg", root.display()));
     query.args(["-W", "-f", "${db:Status-Abbrev} ${Package} ${Version}\n"]);
@@ -162,8 +167,15 @@ fn a_root_of_debian_as_dpkg_tells_it() {
         .collect();
     assert!(expected.len() > 50, "{expected:?}");
     assert_eq!(packages(&cyclonedx, "deb"), expected);
-    let bash = spdx["packages"].as_array().unwrap().iter().find(|p| p["name"] == "bash").unwrap();
-    let purl = bash["externalRefs"][0]["referenceLocator"].as_str().unwrap();
+    let bash = spdx["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|p| p["name"] == "bash")
+        .unwrap();
+    let purl = bash["externalRefs"][0]["referenceLocator"]
+        .as_str()
+        .unwrap();
     assert!(purl.starts_with("pkg:deb/debian/bash@"), "{purl}");
     let licence = bash["licenseDeclared"].as_str().unwrap();
     assert!(licence.contains("GPL-3.0-"), "{licence}");
@@ -185,12 +197,23 @@ fn python_packages_as_pip_tells_them() {
     let environment = python.parent().unwrap().parent().unwrap();
     let archive = store.path("environment.tar");
     let mut tar = Command::new("tar");
-    tar.arg("-C").arg(environment).arg("-cf").arg(&archive).arg("lib");
+    tar.arg("-C")
+        .arg(environment)
+        .arg("-cf")
+        .arg(&archive)
+        .arg("lib");
     judge::ask(&mut tar);
     store.ok(&["import", archive.to_str().unwrap(), "environment"]);
     let (_, cyclonedx) = documents(&store, "environment", &python);
     let mut pip = Command::new(&python);
-    pip.args(["-m", "pip", "--disable-pip-version-check", "list", "--format", "json"]);
+    pip.args([
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "list",
+        "--format",
+        "json",
+    ]);
     let listed: Value = serde_json::from_str(&judge::ask(&mut pip)).unwrap();
     let listed: BTreeSet<String> = listed
         .as_array()
@@ -218,8 +241,13 @@ fn python_packages_as_pip_tells_them() {
             component["version"].as_str().unwrap()
         );
         let is_vendored = places.iter().all(|place| place.contains("_vendor/"));
-        let is_python = component["purl"].as_str().is_some_and(|p| p.starts_with("pkg:pypi/"));
-        assert!(!is_python || listed.contains(&name) || is_vendored, "{component}");
+        let is_python = component["purl"]
+            .as_str()
+            .is_some_and(|p| p.starts_with("pkg:pypi/"));
+        assert!(
+            !is_python || listed.contains(&name) || is_vendored,
+            "{component}"
+        );
     }
 }
 
@@ -230,7 +258,10 @@ fn rpm_node_and_what_is_damaged() {
     let store = Store::new();
     let image = recipe(&[&[
         Entry::file("etc/os-release", b"ID=fedora\nVERSION_ID=40\n"),
-        Entry::file("usr/lib/sysimage/rpm/rpmdb.sqlite", &database("rpmdb.sqlite")),
+        Entry::file(
+            "usr/lib/sysimage/rpm/rpmdb.sqlite",
+            &database("rpmdb.sqlite"),
+        ),
         Entry::file(
             "app/node_modules/@scope/\u{1b}[2Jname/package.json",
             br#"{"name":"@scope/\u001b[2Jname","version":"1.0.0","license":"See \u0007 LICENSE"}"#,
@@ -243,11 +274,19 @@ fn rpm_node_and_what_is_damaged() {
     let (spdx, cyclonedx) = documents(&store, &image.id(), &python);
     let expected = lines("hello 1:2.10-3\nmany 1-1");
     assert_eq!(packages(&cyclonedx, "rpm"), expected);
-    assert!(spdx["annotations"][0]["comment"].as_str().unwrap().contains("bad/package.json"));
+    assert!(
+        spdx["annotations"][0]["comment"]
+            .as_str()
+            .unwrap()
+            .contains("bad/package.json")
+    );
     let ran = store.run(&["sbom", &image.id()]);
     ran.assert_ok();
     ran.assert_says(&["warning: /app/node_modules/bad/package.json is left out"]);
-    assert!(!ran.stderr.contains('\u{1b}') && !ran.stdout.contains('\u{1b}'), "{ran:#?}");
+    assert!(
+        !ran.stderr.contains('\u{1b}') && !ran.stdout.contains('\u{1b}'),
+        "{ran:#?}"
+    );
 }
 
 #[test]
@@ -259,7 +298,9 @@ fn an_image_of_nothing_and_wrong_words() {
     let spdx = store.json(&["sbom", "--format", "spdx", &image.id()]);
     assert_eq!(spdx["packages"].as_array().unwrap().len(), 1);
     assert_eq!(spdx["creationInfo"]["created"], "2023-11-14T22:13:20Z");
-    store.run(&["sbom", "nothing-of-that-name-here:1"]).assert_refused();
+    store
+        .run(&["sbom", "nothing-of-that-name-here:1"])
+        .assert_refused();
     let ran = store.run(&["sbom", "--format", "xml", &image.id()]);
     ran.assert_refused();
     ran.assert_says(&["spdx and cyclonedx"]);

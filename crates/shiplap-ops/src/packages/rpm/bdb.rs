@@ -41,6 +41,7 @@ pub(super) fn read(
         page_bytes: u64::from(page_bytes),
         count: file.len() / u64::from(page_bytes),
     };
+    let last = u32_le(&head, 32).map_or(0, u64::from);
     let mut records = 0;
     for number in 1..pages.count {
         let page = pages.page(number)?;
@@ -64,7 +65,11 @@ pub(super) fn read(
             }
         }
     }
-    Ok(())
+    // The packages that are there are told all the same.
+    match last < pages.count {
+        true => Ok(()),
+        false => Err(RecordError::Damaged("it ends early")),
+    }
 }
 
 fn damaged() -> RecordError {

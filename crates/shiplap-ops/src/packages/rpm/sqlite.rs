@@ -62,10 +62,7 @@ struct Pages<'a> {
 }
 
 impl<'a> Pages<'a> {
-    fn open(
-        file: &'a OpenFile<'a>,
-        log: Option<&'a OpenFile<'a>>,
-    ) -> Result<Self, RecordError> {
+    fn open(file: &'a OpenFile<'a>, log: Option<&'a OpenFile<'a>>) -> Result<Self, RecordError> {
         let log = log.filter(|log| log.len() > LOG_HEADER_BYTES);
         let head = file.read_at(0, FILE_HEADER_BYTES as u64)?;
         if !head.starts_with(MAGIC) {

@@ -67,14 +67,14 @@ fn damaged_databases_are_told() {
         let whole = database(name);
         let path = format!("var/lib/rpm/{name}");
         // Cut short, and bent at bytes all over; whatever is read then, nothing panics or hangs.
-        for part in 0..64 {
-            let cut = whole.len() * part / 64;
+        for part in 0..32 {
+            let cut = whole.len() * part / 32;
             let found = inventory(&[&[(&path, 0o644, &whole[..cut])]]);
             let told = !found.unread.is_empty();
             assert!(told || found.packages.len() == 2, "{name} cut at {cut}");
         }
-        for at in (0..whole.len()).step_by(whole.len() / 500 + 1) {
-            for bits in [0xff, 0x01, 0x80] {
+        for at in (0..whole.len()).step_by(whole.len() / 300 + 1) {
+            for bits in [0xff, 0x01] {
                 let mut bent = whole.clone();
                 bent[at] ^= bits;
                 inventory(&[&[(&path, 0o644, &bent)]]);

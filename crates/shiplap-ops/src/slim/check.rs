@@ -1,0 +1,163 @@
+//! The check: a command in a container of the new image, without a network, and what it printed.
+
+use std::io;
+
+use serde::Serialize;
+use shiplap_model::ImageId;
+use shiplap_model::container::{ContainerOptions, NetworkMode, NetworkOptions, ProcessOptions};
+use shiplap_store::{RemoveError, RemoveOptions, Resolved, Store};
+
+use crate::container::create::{self, CreateError, CreateOptions, PullPolicy};
+use crate::container::remove::{self, RemoveError as RemoveContainerError};
+use crate::container::start::{self, StartError};
+use crate::container::{self, ContainerError, Message};
+use crate::context::Context;
+use crate::progress::Progress;
+use crate::snapshot::{self, SnapshotError};
+
+/// How much of what it printed is kept, in bytes: the end is what matters.
+const OUTPUT_BYTES: usize = 64 << 10;
+
+/// How a check ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Checked {
+    /// The command.
+    pub command: String,
+    /// Its exit status, as `run` has it.
+    pub exit_code: u8,
+    /// What it printed on both streams, or the end of it.
+    pub output: String,
+}
+
+impl Checked {
+    /// Whether it ended well.
+    #[must_use]
+    pub fn is_green(&self) -> bool {
+        self.exit_code == 0
+    }
+}
+
+/// Why the check can't be run.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// The image can't be looked into.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// No container can be made.
+    #[error(transparent)]
+    Create(#[from] CreateError),
+    /// It can't be found or removed.
+    #[error(transparent)]
+    Container(#[from] ContainerError),
+    /// It can't be removed.
+    #[error(transparent)]
+    Remove(#[from] RemoveContainerError),
+    /// Its supervisor can't be heard.
+    #[error("hear the check {command:?}: {source}")]
+    Line {
+        /// The command.
+        command: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Its supervisor went.
+    #[error("hear the check {command:?}: its supervisor is gone")]
+    Lost {
+        /// The command.
+        command: String,
+    },
+}
+
+/// Runs the command: by the image's shell, or word by word if it has none.
+pub(super) fn run(
+    context: &Context,
+    image: &ImageId,
+    command: &str,
+    progress: &dyn Progress,
+) -> Result<Checked, CheckError> {
+    let stack = snapshot::open_id(context.store().map_err(SnapshotError::from)?, image.clone())?;
+    let has_shell = stack.stack.resolve(b"bin/sh", true).is_ok();
+    let words = match has_shell {
+        true => vec!["/bin/sh".to_owned(), "-c".to_owned(), command.to_owned()],
+        false => command.split_whitespace().map(str::to_owned).collect(),
+    };
+    let options = CreateOptions {
+        image: image.to_string(),
+        pull: PullPolicy::Never,
+        options: ContainerOptions {
+            process: ProcessOptions {
+                command: words,
+                entrypoint: Some(Vec::new()),
+                ..ProcessOptions::default()
+            },
+            network: NetworkOptions {
+                mode: Some(NetworkMode::None),
+                ..NetworkOptions::default()
+            },
+            ..ContainerOptions::default()
+        },
+        ..CreateOptions::default()
+    };
+    let created = create::create(context, options, progress)?;
+    let checked = heard(context, &created.id, command);
+    remove::remove(context, &created.id, true, true)?;
+    checked
+}
+
+/// Starts the container and hears it to its end.
+fn heard(context: &Context, id: &str, command: &str) -> Result<Checked, CheckError> {
+    let container = container::find(context, id)?;
+    let mut line = match start::start(context, &container) {
+        Ok(started) => started.line,
+        // A program that isn't there is as red as one that fails.
+        Err(StartError::Refused { code, reason }) => {
+            return Ok(Checked {
+                command: command.to_owned(),
+                exit_code: code,
+                output: reason,
+            });
+        }
+        Err(StartError::Container(error)) => return Err(error.into()),
+        Err(other) => {
+            let source = io::Error::other(other);
+            let command = command.to_owned();
+            return Err(CheckError::Line { command, source });
+        }
+    };
+    let mut output = Vec::new();
+    loop {
+        let message = Message::read(&mut line).map_err(|source| CheckError::Line {
+            command: command.to_owned(),
+            source,
+        })?;
+        match message {
+            Some(Message::Stdout(bytes) | Message::Stderr(bytes)) => {
+                output.extend_from_slice(&bytes);
+                let over = output.len().saturating_sub(OUTPUT_BYTES);
+                output.drain(..over);
+            }
+            Some(Message::Exited { code }) => {
+                return Ok(Checked {
+                    command: command.to_owned(),
+                    exit_code: code,
+                    output: String::from_utf8_lossy(&output).into_owned(),
+                });
+            }
+            Some(_) => {}
+            None => {
+                let command = command.to_owned();
+                return Err(CheckError::Lost { command });
+            }
+        }
+    }
+}
+
+/// Takes the image away again.
+pub(super) fn undo(store: &Store, image: &ImageId) -> Result<(), RemoveError> {
+    let target = Resolved::by_id(image.clone());
+    let how = RemoveOptions {
+        force: false,
+        all_names: false,
+    };
+    store.remove_image(&target, how).map(drop)
+}

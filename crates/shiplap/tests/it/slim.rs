@@ -1,0 +1,650 @@
+//! `slim`: the new image shows what the old one showed but for what was to go, by a reader of our own and by
+//! the peers; what goes is told to the byte; a check that fails leaves nothing.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::harness::{
+    Store, base,
+    container::Containers,
+    image::{Image, docker_archive, noise, recipe},
+    judge::{self, Podman},
+    tar::Entry,
+    untar::{Saved, Tree, entries},
+};
+
+/// Loads images by name into the store.
+fn load(store: &Store, images: &[(&Image, &[&str])]) {
+    let archive = store.path("images.tar");
+    fs::write(&archive, docker_archive(images)).unwrap();
+    store.ok(&["load", "--quiet", "--input", archive.to_str().unwrap()]);
+}
+
+fn saved(store: &Store, name: &str) -> Saved {
+    let archive = store.path("saved.tar");
+    store.ok(&["save", "-o", archive.to_str().unwrap(), name]);
+    Saved::read(&archive)
+}
+
+/// `slim --json` of one name to another.
+#[track_caller]
+fn slim(store: &Store, from: &str, to: &str, flags: &[&str]) -> Value {
+    let all = [
+        &["slim", "--json", "--no-network", "-t", to],
+        flags,
+        &[from],
+    ]
+    .concat();
+    store.json(&all)
+}
+
+/// What is seen: without which name of a file came first, which is not the tree's.
+fn seen(tree: Tree) -> Tree {
+    let same = |(path, mut node): (String, crate::harness::untar::Node)| {
+        node.first_name = String::new();
+        (path, node)
+    };
+    tree.into_iter().map(same).collect()
+}
+
+/// Paths of the tree, one a word.
+fn paths(tree: &Tree) -> Vec<&str> {
+    tree.keys().map(String::as_str).collect()
+}
+
+/// Sizes of a layer's files.
+fn bytes(saved: &Saved) -> Vec<usize> {
+    let layers = saved.layers.iter();
+    layers
+        .map(|layer| layer.iter().map(|entry| entry.content.len()).sum())
+        .collect()
+}
+
+#[test]
+fn what_nobody_sees_goes_and_the_tree_stays() {
+    let store = Store::new();
+    let big = |seed: u64| noise(seed, 50_000);
+    let image = recipe(&[
+        &[
+            Entry::directory("etc"),
+            Entry::file("etc/kept", &big(1))
+                .owner(3, 4)
+                .xattr("user.a", b"b"),
+            Entry::file("etc/changed", &big(2)),
+            Entry::file("etc/gone", &big(3)),
+            Entry::directory("old"),
+            Entry::file("old/a", &big(4)),
+            Entry::directory("kind"),
+            Entry::file("kind/x", &big(5)),
+        ],
+        &[
+            Entry::directory("etc").mode(0o700),
+            Entry::file("etc/changed", &big(6)).mode(0o600),
+            Entry::whiteout("etc", "gone"),
+            Entry::directory("old"),
+            Entry::opaque("old"),
+            Entry::file("old/b", &big(7)),
+            Entry::file("kind", &big(8)),
+        ],
+        &[
+            Entry::whiteout("", "kind"),
+            Entry::directory("kind"),
+            Entry::file("kind/y", &big(9)),
+        ],
+    ])
+    .make();
+    load(&store, &[(&image, &["app:1"])]);
+    let before = saved(&store, "app:1");
+    let report = slim(&store, "app:1", "app:slim", &[]);
+    let after = saved(&store, "app:slim");
+    assert_eq!(seen(after.tree()), seen(before.tree()));
+    assert_eq!(bytes(&before), [250_000, 150_000, 50_000]);
+    assert_eq!(bytes(&after), [50_000, 100_000, 50_000]);
+    // Nothing is left that marks of removal could remove; the last layer stayed as it was.
+    let marks = |entry: &&crate::harness::untar::Raw| entry.path.contains(".wh.");
+    assert_eq!(after.layers[..2].iter().flatten().filter(marks).count(), 0);
+    assert_eq!(report["before_bytes"], 450_000);
+    assert_eq!(report["after_bytes"], 200_000);
+    let saved = report["saved"].as_array().unwrap();
+    let total: u64 = saved
+        .iter()
+        .map(|kind| kind["bytes"].as_u64().unwrap())
+        .sum();
+    assert_eq!(total, 250_000);
+    for (name, key) in [("app:1", "before_bytes"), ("app:slim", "after_bytes")] {
+        let size: u64 = store.field(name, "{{.Size}}").parse().unwrap();
+        assert_eq!(size, report[key].as_u64().unwrap(), "{name}");
+    }
+    // The same image and the same wishes: the same new image, with the image's own times.
+    let again = slim(&store, "app:1", "app:again", &[]);
+    assert_eq!(again["id"], report["id"]);
+    let other = Store::new();
+    load(&other, &[(&image, &["other:name"])]);
+    assert_eq!(slim(&other, "other:name", "x:y", &[])["id"], report["id"]);
+    assert_eq!(after.config["created"], before.config["created"]);
+    let last = after.config["history"]
+        .as_array()
+        .unwrap()
+        .last()
+        .unwrap()
+        .clone();
+    assert_eq!(last["created_by"], "shiplap slim");
+    assert_eq!(last["empty_layer"], true);
+    assert_eq!(after.config["config"], before.config["config"]);
+    // And nothing more to be had.
+    let twice = slim(&store, "app:slim", "app:twice", &[]);
+    assert_eq!(twice["id"], report["id"]);
+    store.assert_sound();
+    store.assert_prunes_to_nothing();
+}
+
+/// A table of layers over each other: what is in each new one, marks and all.
+#[test]
+fn layers_that_stay_are_shared_and_still_hidden() {
+    let store = Store::new();
+    let clean = noise(11, 400_000);
+    let waste = noise(12, 100_000);
+    let image = recipe(&[
+        &[
+            Entry::directory("base"),
+            Entry::file("base/kept", &clean),
+            Entry::file("base/small", b"tiny"),
+            Entry::directory("base/dir"),
+            Entry::file("base/dir/x", b"x"),
+        ],
+        &[
+            Entry::file("app", &waste),
+            Entry::file("more", &clean),
+            Entry::whiteout("base", "small"),
+            Entry::file("base/dir", b"a file now"),
+        ],
+        &[
+            Entry::whiteout("", "app"),
+            Entry::whiteout("base", "dir"),
+            Entry::directory("base/dir"),
+            Entry::file("base/dir/y", b"y"),
+            Entry::file("top", &clean[..200_000]),
+        ],
+    ])
+    .make();
+    load(&store, &[(&image, &["app:1"])]);
+    let before = saved(&store, "app:1");
+    let report = slim(&store, "app:1", "app:slim", &[]);
+    let after = saved(&store, "app:slim");
+    assert_eq!(seen(after.tree()), seen(before.tree()));
+    assert!(!paths(&after.tree()).contains(&"base/dir/x"));
+    let kept: Vec<_> = report["layers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|layer| (layer["kept"].clone(), layer["from"] == layer["diff_id"]))
+        .collect();
+    // Some bytes of the first and the third are waste, too few to give up that they are shared.
+    let expected = [
+        (json!("clean"), true),
+        (json!(null), false),
+        (json!("clean"), true),
+    ];
+    assert_eq!(kept, expected);
+}
+
+#[test]
+fn caches_logs_and_copies_go_and_what_is_asked_for() {
+    let store = Store::new();
+    let big = |seed: u64| noise(seed, 20_000);
+    let twin = big(1);
+    let image = recipe(&[&[
+        Entry::directory("var/lib/apt/lists/partial"),
+        Entry::file("var/lib/apt/lists/deb_main", &big(2)),
+        Entry::file("var/log/dpkg.log", &big(3)),
+        Entry::directory("var/log/nginx"),
+        Entry::symlink("var/log/nginx/access.log", "/dev/stdout"),
+        Entry::directory("root/.cache"),
+        Entry::directory("root/.cache/pip"),
+        Entry::directory("root/.cache/pip/http"),
+        Entry::file("root/.cache/pip/http/a", &big(4)),
+        Entry::symlink("root/.cache/pip/link", "http"),
+        Entry::directory("srv/.git"),
+        Entry::file("srv/.git/HEAD", b"ref: refs/heads/main\n"),
+        Entry::file("srv/.git/pack", &big(5)),
+        Entry::file("srv/a", &twin),
+        Entry::file("srv/b", &twin),
+        Entry::file("srv/c", &twin).mode(0o600),
+        Entry::file("srv/d.py", &twin),
+        Entry::file("srv/e.py", &twin).mtime(5),
+        Entry::directory("usr/share/doc/pkg"),
+        Entry::file("usr/share/doc/pkg/copyright", &big(6)),
+        Entry::file("usr/share/doc/pkg/changelog.gz", &big(7)),
+        Entry::directory("usr/share/locale/de"),
+        Entry::file("usr/share/locale/de/x.mo", &big(8)),
+        Entry::file("usr/share/locale/locale.alias", b"a"),
+        Entry::file("srv/data.bin", &big(9)),
+        Entry::directory("tmp").mode(0o1777),
+        Entry::file("tmp/left", &big(10)),
+    ]])
+    .make();
+    load(&store, &[(&image, &["app:1"])]);
+    let whole = saved(&store, "app:1").tree();
+    let check = |flags: &[&str], gone: &[&str]| {
+        slim(&store, "app:1", "app:slim", flags);
+        let after = saved(&store, "app:slim").tree();
+        let left = paths(&after);
+        let missing: Vec<_> = whole
+            .keys()
+            .filter(|path| !left.contains(&path.as_str()))
+            .collect();
+        assert_eq!(missing, gone, "{flags:?}");
+        after
+    };
+    let always = [
+        "root/.cache/pip",
+        "root/.cache/pip/http",
+        "root/.cache/pip/http/a",
+        "root/.cache/pip/link",
+        "srv/.git",
+        "srv/.git/HEAD",
+        "srv/.git/pack",
+        "tmp/left",
+        "var/lib/apt/lists/deb_main",
+        "var/lib/apt/lists/partial",
+        "var/log/dpkg.log",
+    ];
+    // A directory that is the whole of what a rule means goes with its content, unless programs look for it.
+    let always: Vec<&str> = always
+        .into_iter()
+        .filter(|path| *path != "root/.cache/pip")
+        .collect();
+    let after = check(&[], &always);
+    assert_eq!(after["srv/b"].first_name, "srv/a");
+    assert_eq!(after["srv/c"].first_name, "srv/c");
+    assert_eq!(after["srv/e.py"].first_name, "srv/e.py");
+    assert_eq!(after["tmp"].mode, 0o1777);
+    let with = |more: &[&'static str], but: &[&str]| {
+        let mut gone = always.clone();
+        gone.extend(more);
+        gone.retain(|path| !but.contains(path));
+        gone.sort_unstable();
+        gone
+    };
+    check(
+        &["--drop", "docs", "--drop", "locales"],
+        &with(
+            &[
+                "usr/share/doc/pkg/changelog.gz",
+                "usr/share/locale/de",
+                "usr/share/locale/de/x.mo",
+            ],
+            &[],
+        ),
+    );
+    check(
+        &["--drop", "/srv/*.bin", "--keep", "log", "--keep", "**/.git"],
+        &with(
+            &["srv/data.bin"],
+            &[
+                "var/log/dpkg.log",
+                "srv/.git",
+                "srv/.git/HEAD",
+                "srv/.git/pack",
+            ],
+        ),
+    );
+    let after = check(&["--keep", "duplicate"], &always);
+    assert_eq!(after["srv/b"].first_name, "srv/b");
+    // A dry run says what the others did, and makes nothing.
+    let names = store.names();
+    let dry = store.json(&["slim", "--json", "--no-network", "--dry-run", "app:1"]);
+    let real = slim(&store, "app:1", "app:real", &[]);
+    assert_eq!(dry["after_bytes"], real["after_bytes"]);
+    assert_eq!(dry["saved"], real["saved"]);
+    assert_eq!(dry["id"], Value::Null);
+    assert_eq!(names.len() + 1, store.names().len());
+}
+
+/// What layers are made of at random: a small world of names, so that they meet.
+fn random_layer(state: &mut u64, number: u64) -> Vec<Entry> {
+    let mut next = |most: u64| {
+        *state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (*state >> 33) % most
+    };
+    let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
+    let mut files: Vec<String> = Vec::new();
+    let mut targets: Vec<String> = Vec::new();
+    for count in 0..next(12) + 1 {
+        let depth = next(3);
+        let mut path = String::new();
+        let mut is_free = true;
+        for _ in 0..depth {
+            path.push_str(["a", "b", "c"][next(3) as usize]);
+            is_free &= entries.get(&path).is_none_or(|_| !files.contains(&path));
+            let mode = [0o755, 0o700][next(2) as usize];
+            if is_free && !entries.contains_key(&format!("{path}/")) {
+                entries.insert(
+                    format!("{path}/"),
+                    Entry::directory(&path).mode(mode).mtime(100 + next(3)),
+                );
+            }
+            path.push('/');
+        }
+        if !is_free {
+            continue;
+        }
+        let name = ["a", "b", "c", "d"][next(4) as usize];
+        let full = format!("{path}{name}");
+        let folder = path.trim_end_matches('/').to_owned();
+        let taken = entries.contains_key(&full)
+            || entries.contains_key(&format!("{full}/"))
+            || entries.contains_key(&format!("{path}.wh.{name}"));
+        match next(10) {
+            0 if number > 0 && !taken => {
+                entries.insert(format!("{path}.wh.{name}"), Entry::whiteout(&folder, name));
+            }
+            1 if number > 0 && depth > 0 => {
+                entries.insert(format!("{path}.wh..wh..opq"), Entry::opaque(&folder));
+            }
+            2 if !taken => {
+                entries.insert(full, Entry::symlink(&format!("{path}{name}"), "a/b"));
+            }
+            3 if !taken && !targets.is_empty() => {
+                // Written after its target, whose path sorts anywhere: so at the end.
+                let target = targets[next(targets.len() as u64) as usize].clone();
+                entries.insert(format!("~{full}"), Entry::hard_link(&full, &target));
+                entries.insert(full.clone(), Entry::directory("unused"));
+                files.push(full);
+            }
+            _ if !taken => {
+                let content = noise(next(6) + 1, 2000 + 500 * next(3) as usize);
+                targets.push(full.clone());
+                files.push(full.clone());
+                entries.insert(
+                    full.clone(),
+                    Entry::file(&full, &content).mtime(200 + count),
+                );
+            }
+            _ => {}
+        }
+    }
+    // The links' places were only taken.
+    let linked: Vec<String> = entries
+        .keys()
+        .filter_map(|key| key.strip_prefix('~').map(str::to_owned))
+        .collect();
+    entries.retain(|key, _| !linked.contains(key));
+    entries.into_values().collect()
+}
+
+#[test]
+fn any_layers_come_to_the_same_tree() {
+    let store = Store::new();
+    let mut state = 20_261_128;
+    let images: Vec<Image> = (0..60)
+        .map(|_| {
+            let layers: Vec<Vec<Entry>> = (0..5).map(|n| random_layer(&mut state, n)).collect();
+            let layers: Vec<&[Entry]> = layers.iter().map(Vec::as_slice).collect();
+            recipe(&layers).make()
+        })
+        .collect();
+    let names: Vec<String> = (0..images.len()).map(|n| format!("random:{n}")).collect();
+    let tags: Vec<[&str; 1]> = names.iter().map(|name| [name.as_str()]).collect();
+    let all: Vec<(&Image, &[&str])> = images.iter().zip(&tags).map(|(i, t)| (i, &t[..])).collect();
+    load(&store, &all);
+    let mut rewritten = 0;
+    for name in &names {
+        let before = saved(&store, name);
+        let report = slim(&store, name, "random:slim", &[]);
+        let after = saved(&store, "random:slim");
+        let differing = || format!("{name}\n{:#?}\n{:#?}", before.layers, after.layers);
+        let (was, is) = (sizes_of(before.tree()), sizes_of(after.tree()));
+        assert_eq!(is, was, "{}", differing());
+        let size: u64 = bytes(&after).iter().map(|bytes| *bytes as u64).sum();
+        assert_eq!(report["after_bytes"], size, "{}", differing());
+        rewritten += usize::from(report["id"] != report["from"]);
+    }
+    assert!(rewritten > 20, "{rewritten}");
+    store.assert_sound();
+}
+
+/// The tree without the times of links, which have that of the file's first name.
+fn sizes_of(tree: Tree) -> Tree {
+    let plain = |(path, mut node): (String, crate::harness::untar::Node)| {
+        if node.kind == "file" {
+            node.mtime = 0;
+        }
+        (path, node)
+    };
+    seen(tree).into_iter().map(plain).collect()
+}
+
+#[test]
+fn a_base_stays_as_it_is_if_that_is_wanted() {
+    let store = Store::new();
+    let base_layer: &[Entry] = &[
+        Entry::file("var/lib/apt/lists/x", &noise(1, 90_000)),
+        Entry::file("bin/tool", &noise(2, 50_000)),
+    ];
+    let base = recipe(&[base_layer]).make();
+    let app = recipe(&[
+        base_layer,
+        &[
+            Entry::whiteout("bin", "tool"),
+            Entry::directory("var"),
+            Entry::directory("var/log"),
+            Entry::file("var/log/x.log", &noise(3, 90_000)),
+            Entry::file("app", &noise(4, 50_000)),
+        ],
+    ])
+    .make();
+    load(&store, &[(&base, &["base:1"]), (&app, &["app:1"])]);
+    let report = slim(&store, "app:1", "app:slim", &["--keep-base", "base:1"]);
+    assert_eq!(report["layers"][0]["kept"], "base");
+    assert_eq!(report["layers"][0]["diff_id"], json!(base.diff_ids()[0]));
+    let tree = saved(&store, "app:slim").tree();
+    assert_eq!(
+        seen(tree.clone()),
+        seen({
+            let mut expected = saved(&store, "app:1").tree();
+            expected.remove("var/log/x.log");
+            expected
+        })
+    );
+    assert!(!tree.contains_key("bin/tool"));
+    let ran = store.run(&[
+        "slim",
+        "--no-network",
+        "-t",
+        "x",
+        "--keep-base",
+        "app:1",
+        "base:1",
+    ]);
+    ran.assert_refused();
+    ran.assert_says(&["app:1 is no base of it"]);
+}
+
+#[test]
+fn a_check_decides() {
+    let Some(containers) = Containers::new() else {
+        return;
+    };
+    let store = &containers.store;
+    let app = store.path("app");
+    fs::create_dir(&app).unwrap();
+    fs::write(app.join("Dockerfile"), "FROM box\nRUN mkdir -p /var/log /srv && head -c 300000 /dev/urandom > /var/log/a.log && echo data > /srv/data\n").unwrap();
+    store.ok(&[
+        "build",
+        "--network",
+        "none",
+        "-t",
+        "app:1",
+        app.to_str().unwrap(),
+    ]);
+    let files = store.kept_files();
+    let red = store.run(&[
+        "slim",
+        "--no-network",
+        "-t",
+        "app:red",
+        "--drop",
+        "/srv/data",
+        "--check",
+        "cat /srv/data; echo it ends; exit 3",
+        "app:1",
+    ]);
+    red.assert_refused();
+    red.assert_says(&["ended with 3; no image was made", "it ends"]);
+    assert!(!store.names().contains(&"app:red".to_owned()));
+    assert_eq!(store.kept_files(), files, "a red check leaves nothing");
+    let green = store.json(&[
+        "slim",
+        "--json",
+        "--no-network",
+        "-t",
+        "app:green",
+        "--check",
+        "cat /srv/data && ! test -e /var/log/a.log",
+        "app:1",
+    ]);
+    assert_eq!(green["check"]["exit_code"], 0);
+    assert_eq!(green["check"]["output"], "data\n");
+    assert!(store.names().contains(&"app:green".to_owned()));
+    assert_eq!(
+        store.ok(&[
+            "run",
+            "--rm",
+            "--network",
+            "none",
+            "app:green",
+            "cat",
+            "/srv/data"
+        ]),
+        "data\n"
+    );
+    // No program of that name is as red.
+    let ran = store.run(&[
+        "slim",
+        "--no-network",
+        "-t",
+        "app:none",
+        "--check",
+        "no-such-program",
+        "app:1",
+    ]);
+    ran.assert_refused();
+    ran.assert_says(&["ended with 127"]);
+    containers.assert_nothing_left();
+    store.assert_sound();
+}
+
+/// The peers take what was made, and find it as large as it says.
+#[test]
+fn the_peers_take_it() {
+    let Some(store) = base::store() else { return };
+    let folder = store.path("app");
+    fs::create_dir(&folder).unwrap();
+    let dockerfile = "FROM busybox\nRUN mkdir -p /data /var/lib/apt/lists && head -c 400000 /dev/zero | tr '\\0' x > /data/a && echo l > /var/lib/apt/lists/x\nRUN cp /data/a /data/b && chmod 600 /data/a\nRUN rm /data/b && ln -s a /data/c\n";
+    fs::write(folder.join("Dockerfile"), dockerfile).unwrap();
+    store.ok(&[
+        "build",
+        "--network",
+        "none",
+        "-t",
+        "app:1",
+        folder.to_str().unwrap(),
+    ]);
+    let report = slim(&store, "app:1", "app:slim", &["--check", "test -s /data/c"]);
+    assert!(
+        report["after_bytes"].as_u64() < report["before_bytes"].as_u64(),
+        "{report:#}"
+    );
+    let layout = store.path("layout");
+    let place = format!("oci:{}:slim", layout.display());
+    let archive = store.path("slim.tar");
+    store.ok(&["save", "-o", archive.to_str().unwrap(), "app:slim"]);
+    if let Some(mut skopeo) = judge::skopeo() {
+        skopeo.args([
+            "copy",
+            &format!("docker-archive:{}", archive.display()),
+            &place,
+        ]);
+        judge::ask(&mut skopeo);
+        let root = judge::umoci_unpack(&layout, "slim", &store.path("bundle"));
+        if let Some(root) = root {
+            assert_eq!(fs::metadata(root.join("data/c")).unwrap().len(), 400_000);
+            assert!(!root.join("data/b").exists());
+            assert!(!root.join("var/lib/apt/lists/x").exists());
+        }
+    }
+    let Some(podman) = Podman::new() else { return };
+    for name in ["app:1", "app:slim"] {
+        let archive = store.path("judged.tar");
+        store.ok(&["save", "-o", archive.to_str().unwrap(), name]);
+        podman.ask(&["load", "--quiet", "--input", archive.to_str().unwrap()]);
+        let theirs = podman.ask(&["image", "inspect", "--format", "{{.Size}}", name]);
+        // podman counts the layers' tars, and its own documents beside them.
+        let documents = theirs.trim().parse::<u64>().unwrap() - tar_bytes(&archive);
+        assert!(documents < 16_000, "{name}: {documents}");
+    }
+}
+
+/// Sizes of the layers' tars in an archive.
+fn tar_bytes(archive: &Path) -> u64 {
+    let entries = entries(&fs::read(archive).unwrap());
+    let content = |path: &str| {
+        &entries
+            .iter()
+            .find(|entry| entry.path == path)
+            .unwrap()
+            .content
+    };
+    let manifest: Value = serde_json::from_slice(content("manifest.json")).unwrap();
+    let layers = manifest[0]["Layers"].as_array().unwrap();
+    let sizes = layers
+        .iter()
+        .map(|layer| content(layer.as_str().unwrap()).len());
+    sizes.map(|size| size as u64).sum()
+}
+
+#[test]
+fn wrong_words_and_odd_images() {
+    let store = Store::new();
+    let odd = recipe(&[&[
+        Entry::file("var/log/\u{1b}[2Jx", &noise(1, 30_000)),
+        Entry::symlink("loop", "loop"),
+        Entry::symlink("var/lib", "../../../../etc"),
+        Entry::hard_link("link", "var/log/\u{1b}[2Jx"),
+        Entry::fifo("pipe"),
+        Entry::character_device("null", 1, 3),
+    ]])
+    .make();
+    let empty = recipe(&[]).make();
+    load(&store, &[(&odd, &["odd:1"]), (&empty, &["empty:1"])]);
+    let said = store.ok(&["slim", "--no-network", "-t", "odd:slim", "odd:1"]);
+    assert!(!said.contains('\u{1b}'));
+    // Another name of the log keeps its bytes.
+    let tree = saved(&store, "odd:slim").tree();
+    assert!(tree.contains_key("link"), "{tree:#?}");
+    let said = store.ok(&["slim", "--no-network", "-t", "empty:slim", "empty:1"]);
+    assert!(said.contains("nothing to drop"), "{said}");
+    for (words, says) in [
+        (
+            &["slim", "odd:1"][..],
+            "a name for the new image is missing",
+        ),
+        (&["slim", "-t", "x", "nothing:here"], "nothing:here"),
+        (
+            &["slim", "-t", "x", "--drop", "docz", "odd:1"],
+            "there are package-lists",
+        ),
+        (&["slim", "-t", "x", "--keep", "a/[", "odd:1"], "a/["),
+        (&["slim", "-t", "UPPER", "odd:1"], "UPPER"),
+    ] {
+        let ran = store.run(words);
+        ran.assert_refused();
+        ran.assert_says(&[says]);
+    }
+}
