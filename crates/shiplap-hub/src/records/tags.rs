@@ -68,13 +68,15 @@ pub fn newest(
     skip: u64,
     most: u64,
 ) -> Result<Vec<Tag>, DatabaseError> {
-    // Skipped tags are skipped in the index of times, which has their names and nothing else.
+    // Skipped tags are skipped in the index of times, which has their names and nothing else. A cross
+    // join keeps SQLite from looking at all tags for those few names.
     let sql = format!(
         "SELECT {COLUMNS} FROM (SELECT name AS wanted FROM tags
             WHERE repository = ?1 AND (?2 = '' OR lower(name) LIKE lower(?2) ESCAPE '\\')
             ORDER BY pushed_us DESC, name DESC LIMIT ?4 OFFSET ?3) w
-          JOIN tags t ON t.repository = ?1 AND t.name = w.wanted
+          CROSS JOIN tags t
           JOIN manifests m ON m.repository = t.repository AND m.digest = t.digest
+          WHERE t.repository = ?1 AND t.name = w.wanted
           ORDER BY t.pushed_us DESC, t.name DESC"
     );
     let rows = tx.rows(&sql, values![repository, like(part), skip, most])?;
