@@ -29,6 +29,7 @@ mod repository;
 mod resolve;
 mod settle;
 mod source;
+pub mod survey;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -44,7 +45,7 @@ use shiplap_store::StagedDirectory;
 
 pub use archive::ArchiveError;
 pub use digest::{ContentDigest, Counting};
-pub use dockerfile::{Dockerfile, DockerfileError};
+pub use dockerfile::{Dockerfile, DockerfileError, beside};
 pub use entry::{Content, Entry, Kind, Time, Tree};
 pub use error::FilesError;
 pub use git::GitError;

@@ -4,6 +4,14 @@
 //! Pure: the text, what the caller decides and what is known of the base images go in, warnings
 //! come out. Where a build would fail, the checks that come after it are not made: they would
 //! judge what nobody knows.
+//!
+//! [`Reviewer`] adds the rules of our own, takes away what comments silence, and rewrites what can be:
+//!
+//! ```text
+//! checks (BuildKit's) ─┐
+//! practice (our own) ──┴─▶ findings ─▶ silence ─▶ format (text, JSON, SARIF)
+//!    └─ shell: commands       └─▶ mend ─▶ the file, rewritten and read again
+//! ```
 
 use std::borrow::Cow;
 
@@ -14,17 +22,33 @@ use crate::plan::graph::globals;
 use crate::plan::{self, Breadth, PlanError, PlanInput, Resolved};
 
 mod base;
+pub mod files;
+mod finding;
+pub mod format;
+pub mod guide;
+mod mend;
+mod practice;
+pub mod prove;
 mod report;
+mod review;
 mod rule;
 mod secret;
 mod settings;
+mod sheet;
+mod shell;
+mod silence;
 mod steps;
 mod text;
 
+pub use finding::Finding;
+pub use guide::{Guide, Severity};
+pub use mend::Mended;
 pub use report::Report;
+pub use review::{Reviewer, Wishes};
 pub use rule::Rule;
 use settings::Settings;
 pub use settings::SettingsError;
+pub use sheet::Edit;
 
 /// Name of the build argument that decides instead of `# check=`.
 const CHECK_ARGUMENT: &str = "BUILDKIT_DOCKERFILE_CHECK";

@@ -176,6 +176,15 @@ impl Patterns {
         patterns.find(matches).map(|(_, pattern)| pattern)
     }
 
+    /// As [`Patterns::deciding_in`], of the first `count` patterns alone: which of them it is, from 0.
+    #[must_use]
+    pub fn number_deciding_in(&self, above: &Above, path: &[u8], count: usize) -> Option<usize> {
+        let matches =
+            |(index, pattern): &(usize, &Pattern)| above.has(*index) || pattern.matches(path);
+        let mut patterns = self.patterns.iter().enumerate().take(count).rev();
+        patterns.find(matches).map(|(index, _)| index)
+    }
+
     /// As [`Patterns::excludes`], of a clean `path` in a directory that was entered.
     #[must_use]
     pub fn excludes_in(&self, above: &Above, path: &[u8]) -> bool {

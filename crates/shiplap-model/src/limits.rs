@@ -111,6 +111,14 @@ pub const PLAN_BYTES: usize = 64 << 20;
 /// in case they are misspelt.
 pub const PLAN_SUGGESTIONS: usize = 64;
 
+/// Most Dockerfiles that are looked for below a directory to be checked: the largest collections of them
+/// have some thousand.
+pub const LINTED_FILES: usize = 10_000;
+
+/// How deep subshells and substitutions may lie within one another in a shell's text that is
+/// checked: people write three or four; keeps the stack small.
+pub const SHELL_DEPTH: usize = 32;
+
 /// Most errors of a Dockerfile that are told: nobody reads on.
 pub const DOCKERFILE_ERRORS: usize = 20;
 

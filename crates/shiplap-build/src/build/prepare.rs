@@ -13,7 +13,7 @@ use super::loading::Loading;
 use super::watch::Talk;
 use crate::context::{Context, Loaded};
 use crate::images::{BaseImage, Images, find, find_all};
-use crate::lint::{self, Subject};
+use crate::lint::{self, Finding, Reviewer, Severity, Subject, Wishes};
 use crate::plan::{self, Breadth, Epoch, ImageKey, NeededImage, Needs, Plan, PlanInput};
 use crate::report::Reporter;
 
@@ -75,7 +75,7 @@ impl Preparation<'_, '_> {
                     ignored: Some(context.ignore()),
                     breadth: Breadth::Target,
                 };
-                self.check(&subject).map_err(in_file)?;
+                self.check(&subject, &text).map_err(in_file)?;
             }
             let mut wanted = needs.named_contexts.clone();
             wanted.retain(|name| !named.contains_key(name));
@@ -154,14 +154,45 @@ impl Preparation<'_, '_> {
     }
 
     /// Tells what is likely not meant; fails if the file says that it shall.
-    fn check(&self, subject: &Subject<'_>) -> Result<(), Cause> {
+    fn check(&self, subject: &Subject<'_>, text: &[u8]) -> Result<(), Cause> {
         let findings = lint::check(subject)?;
         for warning in &findings.warnings {
             self.reporter.warn(&warning.to_string());
         }
+        self.advise(subject, text)?;
         match findings.violation() {
             Some(violation) => Err(violation.into()),
             None => Ok(()),
         }
+    }
+
+    /// Tells what of our own rules is grave, and how many more findings there are.
+    fn advise(&self, subject: &Subject<'_>, text: &[u8]) -> Result<(), Cause> {
+        let reviewer = Reviewer {
+            input: subject.input,
+            resolved: subject.resolved,
+            ignored: subject.ignored,
+            wishes: Wishes::default(),
+        };
+        let findings = reviewer.review_reading(text, subject.reading)?;
+        let own = findings.iter().filter(|finding| finding.is_own());
+        let (grave, others): (Vec<&Finding>, Vec<&Finding>) = { own }
+            .filter(|finding| finding.severity >= Severity::Warning)
+            .partition(|finding| finding.guide.severity == Severity::Error);
+        for finding in grave {
+            self.reporter.warn(&finding.to_string());
+        }
+        match others.len() {
+            0 => {}
+            1 => self
+                .reporter
+                .warn("1 more warning of size, cache or safety: lint tells it"),
+            count => {
+                let text =
+                    format!("{count} more warnings of size, cache or safety: lint tells them");
+                self.reporter.warn(&text);
+            }
+        }
+        Ok(())
     }
 }

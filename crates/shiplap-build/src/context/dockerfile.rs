@@ -160,6 +160,22 @@ impl Dockerfile {
     }
 }
 
+/// A Dockerfile by its path, as text, and what the directory that it lies in leaves out of a context.
+///
+/// # Errors
+/// [`DockerfileError`].
+pub fn beside(path: &Path) -> Result<(Vec<u8>, Patterns), DockerfileError> {
+    let directory = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let name = path.display().to_string();
+    let root = Root::open(directory.unwrap_or(Path::new(".")))
+        .map_err(|errno| error(&name, "open", errno))?;
+    let file = Dockerfile::at(path, &root)?;
+    let ignored = file.ignore()?;
+    Ok((file.text, ignored))
+}
+
 /// Finds a Dockerfile for a directory of the user's: `path` counts from where the user is; if it is
 /// not there, from the context.
 pub(super) fn find(

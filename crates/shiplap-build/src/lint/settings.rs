@@ -73,6 +73,11 @@ impl Settings {
         }
     }
 
+    /// Whether a rule of this name is not wanted.
+    pub(super) fn skips(&self, name: &str) -> bool {
+        self.skipped.all || self.skipped.names.contains(name)
+    }
+
     pub(super) fn want(&self, rule: Rule) -> bool {
         match rule.is_experimental() {
             true => self.experimental.have(rule),

@@ -20,6 +20,7 @@ mod check;
 mod commit;
 mod compare;
 mod container_flags;
+mod context;
 mod copy;
 mod cp;
 mod df;
@@ -29,10 +30,12 @@ mod files;
 mod foreign;
 mod history;
 mod hub;
+mod ignore;
 mod images;
 mod import;
 mod info;
 mod inspect;
+mod lint;
 mod list;
 mod load;
 mod login;
@@ -115,6 +118,13 @@ enum Command {
     /// Manage builds, as with Docker's buildx
     #[command(subcommand)]
     Buildx(builder::BuilderCommand),
+    Lint(Box<lint::Lint>),
+    /// See what a build is sent
+    #[command(subcommand)]
+    Context(context::ContextCommand),
+    /// Manage what a build is not sent
+    #[command(subcommand)]
+    Ignore(ignore::IgnoreCommand),
     Pull(pull::Pull),
     Push(push::Push),
     Copy(copy::Copy),
@@ -281,6 +291,9 @@ impl Command {
         match self {
             Self::Build(verb) => verb.run(face),
             Self::Builder(command) | Self::Buildx(command) => command.run(face),
+            Self::Lint(verb) => verb.run(face),
+            Self::Context(command) => command.run(face),
+            Self::Ignore(command) => command.run(face),
             Self::Pull(verb) => verb.run(face),
             Self::Push(verb) => verb.run(face),
             Self::Copy(verb) => verb.run(face),

@@ -32,6 +32,7 @@ impl Command {
             Self::Build(verb) => verb.builds(),
             Self::Diff(verb) => verb.is_of_container(),
             Self::Slim(verb) => verb.runs(),
+            Self::Lint(verb) => verb.builds(),
             Self::Builder(command) => {
                 matches!(command, BuilderCommand::Build(_) | BuilderCommand::Prune(_))
             }
