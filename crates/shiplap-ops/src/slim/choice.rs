@@ -184,6 +184,8 @@ pub(super) struct Plan {
     pub(super) directories: HashSet<PathId>,
     /// Files that become links to another of their layer.
     links: HashMap<EntryId, EntryId>,
+    /// Files that others become links to.
+    firsts: HashSet<EntryId>,
     /// Files whose bytes go.
     items: Vec<Item>,
 }
@@ -211,6 +213,7 @@ impl Plan {
             gone: HashMap::new(),
             directories: HashSet::new(),
             links: HashMap::new(),
+            firsts: HashSet::new(),
             items: Vec::new(),
         };
         marking::mark(&mut plan, paths, &wishes, &options.drop, findings);
@@ -274,26 +277,26 @@ impl Plan {
             }
         }
         for group in groups.values() {
-            let mut same: Vec<(EntryId, Face)> = Vec::new();
+            let mut same: HashMap<Face, EntryId> = HashMap::new();
             for id in group {
                 let Some(name) = self.staying_name(paths, *id) else {
                     continue;
                 };
                 let face = Face::of(paths, open, name)?;
-                match same.iter().find(|(_, other)| *other == face) {
-                    Some((first, _)) => {
-                        let reason = self.reason(WasteKind::Duplicate.name());
-                        let entry = paths.entry(*id);
-                        self.links.insert(*id, *first);
-                        self.items.push(Item {
-                            entry: *id,
-                            layer: entry.layer.into(),
-                            reason,
-                            bytes: entry.own_bytes,
-                        });
-                    }
-                    None => same.push((*id, face)),
+                let first = *same.entry(face).or_insert(*id);
+                if first == *id {
+                    continue;
                 }
+                let reason = self.reason(WasteKind::Duplicate.name());
+                let entry = paths.entry(*id);
+                self.links.insert(*id, first);
+                self.firsts.insert(first);
+                self.items.push(Item {
+                    entry: *id,
+                    layer: entry.layer.into(),
+                    reason,
+                    bytes: entry.own_bytes,
+                });
             }
         }
         Ok(())
@@ -375,7 +378,7 @@ impl Plan {
 
     /// Whether the file becomes a link.
     pub(super) fn is_linked(&self, file: EntryId) -> bool {
-        self.links.contains_key(&file) || self.links.values().any(|first| *first == file)
+        self.links.contains_key(&file) || self.firsts.contains(&file)
     }
 
     /// What goes by reason, the most bytes first.
@@ -399,7 +402,7 @@ impl Plan {
 }
 
 /// What a link has in common with the other name of its file.
-#[derive(PartialEq, Eq)]
+#[derive(PartialEq, Eq, Hash)]
 struct Face {
     layer: usize,
     mode: u16,
