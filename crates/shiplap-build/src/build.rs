@@ -28,14 +28,15 @@ use self::finish::{Finished, Finishing};
 use self::loading::Loading;
 use self::prepare::{Preparation, Prepared};
 use self::watch::with_cancel;
+use crate::agents::Agents;
 use crate::context::{Context, ContextSource};
 use crate::execute::files::OpenLayers;
-use crate::execute::session::{Permits, Session};
+use crate::execute::session::{PATIENCE, Permits, Session};
 use crate::execute::{Failure, StageEnd, StepFact, schedule};
 use crate::options::{BuildOptions, OnFailure};
 use crate::plan::Plan;
 use crate::progress::BuildProgress;
-use crate::remote_cache::{self, CachePlace};
+use crate::remote_cache::{self, CachePlace, CacheTarget};
 use crate::report::Reporter;
 use crate::result::Times;
 
@@ -77,6 +78,7 @@ pub fn build(
 ) -> Result<Report, BuildError> {
     let store = ops.store()?;
     let lease = store.lease()?;
+    let agents = Agents::start(ops, &lease, &options.execution.ssh)?;
     let running = store.begin_build(&new_id(), &name_of(options))?;
     let reporter = Reporter::new(progress, running.directory()).map_err(|source| Cause::Log {
         path: running.directory().join("log"),
@@ -86,7 +88,9 @@ pub fn build(
         ops,
         lease: &lease,
         options,
+        agents: &agents,
         reporter: &reporter,
+        user: cancel,
     };
     let (id, log) = (running.id().to_owned(), reporter.log_path().to_owned());
     let done = with_cancel(cancel, |inner| {
@@ -95,8 +99,9 @@ pub fn build(
         (done, facts)
     });
     let (done, steps) = done.map_err(Cause::System)?;
-    whole.end(running, &done, &steps)?;
+    let ended = whole.end(&running, &done, &steps);
     let finished = done.map_err(|error| error.with_log(&id, &log))?;
+    ended?;
     whole.trim()?;
     Ok(Report {
         build: id,
@@ -113,7 +118,10 @@ struct Build<'b, 'a> {
     ops: &'b shiplap_ops::Context,
     lease: &'b Lease,
     options: &'b BuildOptions,
+    agents: &'b Agents,
     reporter: &'b Reporter<'a>,
+    /// The user's wish to end; what a build ends for itself is told by another one.
+    user: &'b Cancel,
 }
 
 impl Build<'_, '_> {
@@ -124,9 +132,11 @@ impl Build<'_, '_> {
         facts: &mut Vec<StepFact>,
     ) -> Result<Finished, BuildError> {
         finish::check_outputs(self.options)?;
+        let targets = self.options.cache.to.iter().map(|text| text.parse());
+        let targets = targets.collect::<Result<Vec<CacheTarget>, _>>()?;
         self.take_caches()?;
         let prepared = Preparation {
-            loading: Loading::new(self.ops, self.lease, self.options),
+            loading: Loading::new(self.ops, self.lease, self.options, self.agents),
             reporter: self.reporter,
         }
         .prepare(streams.stdin)?;
@@ -153,6 +163,7 @@ impl Build<'_, '_> {
             options: self.options,
             reporter: self.reporter,
             times: epoch.latest.map_or(Times::Files, Times::Fixed),
+            caches: &targets,
         }
         .finish(&prepared.plans, &ends, streams.stdout)
     }
@@ -180,11 +191,13 @@ impl Build<'_, '_> {
 
     /// Takes what caches elsewhere have. One that can't be had is no reason to fail.
     fn take_caches(&self) -> Result<(), Cause> {
-        for text in &self.options.cache.from {
-            let place: CachePlace = text.parse()?;
+        let from = &self.options.cache.from;
+        let places = from.iter().map(|text| text.parse());
+        let places = places.collect::<Result<Vec<CachePlace>, _>>()?;
+        for (text, place) in from.iter().zip(&places) {
             let name = format!("importing cache manifest from {text}");
             let talk = watch::Talk::new(self.reporter, name);
-            let taken = remote_cache::take(self.ops, &place, &talk);
+            let taken = remote_cache::take(self.ops, place, &talk);
             talk.end(None);
             if let Err(error) = taken {
                 self.reporter.warn(&error.to_string());
@@ -209,12 +222,14 @@ impl Build<'_, '_> {
             ops: self.ops,
             lease: self.lease,
             options: self.options,
+            agents: self.agents,
             reporter: self.reporter,
             cancel,
             layers: OpenLayers::new(self.lease.store()),
             images: prepared.images.clone(),
             context: Arc::clone(&prepared.context),
             named: prepared.named.clone(),
+            memories: self.lease.store().root().join(loading::MEMORIES),
             file: prepared.file.clone(),
             project: self.project(prepared),
             at_most_secs: epoch.latest,
@@ -251,7 +266,7 @@ impl Build<'_, '_> {
             let mut shell = root.step.clone();
             shell.args = vec!["/bin/sh".to_owned()];
             self.reporter.shell(&failure.name);
-            let ended = step::shell(self.ops, self.lease, &shell, &mut root.changes);
+            let ended = step::shell(self.ops, self.lease, &shell, &mut root.changes, self.user);
             if let Err(error) = ended {
                 self.reporter.warn(&error.to_string());
             }
@@ -262,7 +277,7 @@ impl Build<'_, '_> {
     /// Records how it ended.
     fn end(
         &self,
-        running: RunningBuild,
+        running: &RunningBuild,
         done: &Result<Finished, BuildError>,
         steps: &[StepFact],
     ) -> Result<(), BuildError> {
@@ -275,13 +290,21 @@ impl Build<'_, '_> {
             Err(_) => (BuildStatus::Failed, None),
         };
         let cached = steps.iter().filter(|step| step.is_cached).count();
-        running.end(&BuildEnd {
+        let end = BuildEnd {
             status,
             image,
             steps: steps.len() as u64,
             cached: cached as u64,
-        })?;
-        Ok(())
+        };
+        // A step may have filled the disk: the kernel frees what it wrote a moment after it is gone.
+        let mut attempts = if done.is_err() { ATTEMPTS } else { 1 };
+        loop {
+            attempts -= 1;
+            match running.end(&end) {
+                Err(_) if attempts > 0 => std::thread::sleep(PATIENCE),
+                ended => return Ok(ended?),
+            }
+        }
     }
 
     /// Keeps the cache within its bounds.
@@ -307,6 +330,9 @@ struct Epoch {
     latest: Option<i64>,
 }
 
+/// How often it is tried to record the end of a build that failed.
+const ATTEMPTS: u32 = 50;
+
 /// Steps that run at once, unless the user says how many.
 fn jobs() -> usize {
     std::thread::available_parallelism().map_or(2, |count| count.get().max(2))
@@ -316,7 +342,22 @@ fn jobs() -> usize {
 fn name_of(options: &BuildOptions) -> String {
     match options.result.tags.first() {
         Some(tag) => tag.familiar(),
-        None => options.input.context.clone(),
+        None => shown(&options.input.context),
+    }
+}
+
+/// A context as it may be kept: addresses hold passwords, and queries too.
+fn shown(context: &str) -> String {
+    match ContextSource::parse(context) {
+        Ok(ContextSource::Git(reference)) => reference.shown(),
+        Ok(ContextSource::Url(address)) => {
+            let address = address.split(['?', '#']).next().unwrap_or_default();
+            let (scheme, rest) = address.split_once("://").unwrap_or(("http", address));
+            let authority = rest.split('/').next().unwrap_or_default();
+            let hidden = authority.rfind('@').map_or(0, |at| at + 1);
+            format!("{scheme}://{}", rest.get(hidden..).unwrap_or_default())
+        }
+        _ => context.to_owned(),
     }
 }
 

@@ -33,6 +33,7 @@ pub mod survey;
 #[cfg(test)]
 mod tests;
 mod walk;
+mod web_memory;
 
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
@@ -52,7 +53,7 @@ pub use git::GitError;
 pub use load::{LoadError, Loaded, Surroundings, load, load_named};
 pub use memory::{StatMemory, prune_memories};
 pub use read::FileReader;
-pub use remote::{GitFiles, RemoteError, WebSource, fetch_git, fetch_url};
+pub use remote::{GitFiles, Recall, RemoteError, WebSource, fetch_git, fetch_url};
 pub use resolve::Match;
 pub use source::{ContextSource, SourceError};
 

@@ -1,6 +1,6 @@
 //! The cache key of a step: a pure function of all that decides the layer it leaves. Two machines
 //! that see the same inputs have the same key; what a laptop and a server differ in by chance
-//! (times of files, inodes, umask, names of directories outside) is not among them.
+//! (times of files, inodes, owners, names of directories outside) is not among them.
 //!
 //! | input | `WORKDIR` | `COPY`, `ADD` | `RUN` | |
 //! |---|---|---|---|---|
@@ -16,7 +16,7 @@
 //! | command line, inline files | | | ● | |
 //! | environment | | | ● | with every `ARG` in scope, used or not; not the predefined proxies |
 //! | mounts | | | ● | targets, kinds, flags; a cache by its ID, a secret or agent by its ID: never what is in them |
-//! | network, security, devices, hosts, `/dev/shm`, limits | | | ● | what the command can see of them |
+//! | network, security, devices, host names, `/dev/shm`, limits | | | ● | what the command can see of them |
 //! | platform | | | ● | the layers below do not say it all, and emulation differs |
 //! | latest time | ● | ● | ● | `SOURCE_DATE_EPOCH`, where times are clamped to it |
 //!
@@ -31,7 +31,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use shiplap_model::container::Ulimit;
+use shiplap_model::container::{Limits, Ulimit};
 use shiplap_model::dockerfile::{Device, MountType, Network, Security};
 use shiplap_model::{DiffId, Digest, Platform};
 
@@ -154,6 +154,9 @@ pub struct RunInputs {
     /// Devices, in order; required ones end with `!`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<String>,
+    /// Its name for itself, if it is not every step's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
     /// More lines of `/etc/hosts`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<(String, String)>,
@@ -238,6 +241,8 @@ pub struct RunFacts<'a> {
     pub working_dir: &'a str,
     /// What the root's programs are made for.
     pub platform: &'a Platform,
+    /// Its name for itself, if the build says one.
+    pub hostname: Option<&'a str>,
     /// How steps are run.
     pub execution: &'a Execution,
     /// Latest time, where times are clamped.
@@ -338,7 +343,19 @@ impl KeyInputs {
             add_hosts,
             network: build_network,
             shm_bytes,
-            ulimits,
+            // What may be used at most is no part of the result: a command that needs more fails.
+            limits:
+                Limits {
+                    ulimits,
+                    memory_bytes: _,
+                    memory_swap_bytes: _,
+                    nano_cpus: _,
+                    cpu_shares: _,
+                    cpuset: _,
+                    pids: _,
+                    sysctls: _, // builds have none
+                    oom_score_adj: _,
+                },
             allow_insecure: _, // without it an insecure step fails
             host_certs: _,     // how the network is reached is no part of the result
             jobs: _,
@@ -371,6 +388,7 @@ impl KeyInputs {
             network: network_name(*network, *build_network).to_owned(),
             insecure: *security == Security::Insecure,
             devices: devices.iter().map(device_name).collect(),
+            hostname: facts.hostname.map(str::to_owned),
             hosts: add_hosts.clone(),
             shm_bytes: *shm_bytes,
             ulimits: ulimits.iter().map(ulimit_text).collect(),

@@ -9,6 +9,7 @@
 //! `shiplap_ops` only.
 #![forbid(unsafe_code)]
 
+mod agents;
 pub mod build;
 pub mod context;
 pub mod execute;
@@ -26,5 +27,6 @@ mod report;
 pub mod result;
 pub mod squash;
 
+pub use agents::AgentError;
 pub use build::{BuildError, Checked, Report, Streams, build, check, outline, targets};
 pub use options::BuildOptions;

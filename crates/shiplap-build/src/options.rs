@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use shiplap_model::container::Ulimit;
+use shiplap_model::container::Limits;
 use shiplap_model::{Platform, Reference};
 
 /// All of it.
@@ -58,16 +58,16 @@ pub struct Values {
 pub struct Execution {
     /// `--secret`s.
     pub secrets: Vec<Secret>,
-    /// `--ssh`: ID (`default` if none was given) to the agent's socket.
-    pub ssh: BTreeMap<String, PathBuf>,
+    /// `--ssh`: by ID (`default` if none was given).
+    pub ssh: BTreeMap<String, SshAgent>,
     /// `--add-host`.
     pub add_hosts: Vec<(String, String)>,
     /// `--network`.
     pub network: BuildNetwork,
     /// `--shm-size`, in bytes.
     pub shm_bytes: Option<u64>,
-    /// `--ulimit`s.
-    pub ulimits: Vec<Ulimit>,
+    /// `--memory`, `--ulimit` and others.
+    pub limits: Limits,
     /// `--allow security.insecure`.
     pub allow_insecure: bool,
     /// Give steps the host's certificates and proxies.
@@ -78,6 +78,15 @@ pub struct Execution {
     pub reproducible: bool,
     /// `--on-error`.
     pub on_failure: OnFailure,
+}
+
+/// Who signs with SSH keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SshAgent {
+    /// An agent that runs, by its socket.
+    Socket(PathBuf),
+    /// One that is started for the build, with these files of private keys.
+    Keys(Vec<PathBuf>),
 }
 
 /// What is done where a command fails.

@@ -6,15 +6,15 @@
 //! built. Keys are digests of all that decides a step, so a record from elsewhere is as good as
 //! one made here; a layer of it comes verified, as every layer does.
 
+mod place;
+
+pub use place::{CacheBreadth, CachePlace, CachePlaceError, CacheTarget};
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use shiplap_model::config::{History, ImageConfig, Rootfs};
-use shiplap_model::csv::{self, QuoteError};
-use shiplap_model::reference::ReferenceError;
-use shiplap_model::{DiffId, Digest, DocumentError, ImageId, Platform, Reference, limits};
+use shiplap_model::{DiffId, Digest, DocumentError, ImageId, Platform, limits};
 use shiplap_ops::Context;
 use shiplap_ops::acquire::AcquireError;
 use shiplap_ops::bring::bring;
@@ -33,82 +33,6 @@ pub const FIELD: &str = "shiplap.build-cache";
 
 /// The name of a cache in a layout.
 const LAYOUT_NAME: &str = "cache";
-
-/// Where a cache is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CachePlace {
-    /// `type=registry,ref=NAME`, or a name alone: in a registry, as an image of its own or within
-    /// one that was built.
-    Registry(Reference),
-    /// `type=local,src=DIR` or `dest=DIR`: a layout in a directory.
-    Local(PathBuf),
-    /// `type=inline`: within the image that is built.
-    Inline,
-}
-
-/// A place that can't be understood.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CachePlaceError {
-    /// Quotes.
-    #[error("read the cache: {0}")]
-    Quotes(#[from] QuoteError),
-    /// A kind that there is not.
-    #[error(
-        "use the cache {0:?}: there are type=registry,ref=NAME, type=local,src=DIR (dest=DIR) and type=inline"
-    )]
-    Kind(String),
-    /// Something that this kind needs.
-    #[error("use the cache {place:?}: {key}= is missing")]
-    Missing {
-        /// As written.
-        place: String,
-        /// What is missing.
-        key: &'static str,
-    },
-    /// No name of an image.
-    #[error("use the cache {place:?}: {source}")]
-    Reference {
-        /// As written.
-        place: String,
-        /// Why.
-        source: ReferenceError,
-    },
-}
-
-impl FromStr for CachePlace {
-    type Err = CachePlaceError;
-
-    fn from_str(text: &str) -> Result<Self, CachePlaceError> {
-        let named = |name: &str| match Reference::parse(name) {
-            Ok(name) => Ok(Self::Registry(name.or_latest())),
-            Err(source) => Err(CachePlaceError::Reference {
-                place: text.to_owned(),
-                source,
-            }),
-        };
-        if !text.contains('=') {
-            return named(text);
-        }
-        let fields = csv::fields(text)?;
-        let fields: BTreeMap<&str, &str> = fields
-            .iter()
-            .map(|field| field.split_once('=').unwrap_or((field, "")))
-            .collect();
-        let needed = |keys: &[&'static str]| {
-            let value = keys.iter().find_map(|key| fields.get(key));
-            value.copied().ok_or_else(|| CachePlaceError::Missing {
-                place: text.to_owned(),
-                key: keys[0],
-            })
-        };
-        match fields.get("type").copied() {
-            Some("registry") => named(needed(&["ref"])?),
-            Some("local") => Ok(Self::Local(PathBuf::from(needed(&["dest", "src"])?))),
-            Some("inline") => Ok(Self::Inline),
-            _ => Err(CachePlaceError::Kind(text.to_owned())),
-        }
-    }
-}
 
 /// Why a cache is not taken or put elsewhere.
 #[derive(Debug, thiserror::Error)]

@@ -126,6 +126,10 @@ pub const DOCKERFILE_ERRORS: usize = 20;
 /// once.
 pub const STAT_MEMORY_RECORDS: usize = 1_000_000;
 
+/// Longest memory of one file of the web, in bytes: what a server calls a file's state is short, and a
+/// longer one is as good as none.
+pub const WEB_MEMORY_BYTES: u64 = 64 << 10;
+
 /// Most that one call of git may say where its answer is kept, in bytes: some lines are due.
 pub const GIT_OUTPUT_BYTES: u64 = 4 << 20;
 

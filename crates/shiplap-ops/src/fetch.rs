@@ -6,6 +6,8 @@ use std::time::SystemTime;
 
 use shiplap_registry::{Download, Error};
 
+pub use shiplap_registry::Validators;
+
 use crate::context::Context;
 
 /// A file on its way. Reading fails if the connection breaks or more comes than was allowed;
@@ -24,6 +26,12 @@ impl WebFile {
     #[must_use]
     pub fn size_bytes(&self) -> Option<u64> {
         self.0.size_bytes()
+    }
+
+    /// What the server calls its state.
+    #[must_use]
+    pub fn validators(&self) -> Validators {
+        self.0.validators()
     }
 
     /// When the file last changed, if the server says.
@@ -45,6 +53,21 @@ impl Read for WebFile {
 /// Nobody answers, or not with a file; an address that is none.
 pub fn fetch(context: &Context, address: &str, limit_bytes: u64) -> Result<WebFile, Error> {
     context.client().download(address, limit_bytes).map(WebFile)
+}
+
+/// The same, unless the file is as it was when `known` was said of it: then `None`.
+///
+/// # Errors
+/// As [`fetch`].
+pub fn fetch_if_changed(
+    context: &Context,
+    address: &str,
+    known: &Validators,
+    limit_bytes: u64,
+) -> Result<Option<WebFile>, Error> {
+    let client = context.client();
+    let changed = client.download_if_changed(address, known, limit_bytes)?;
+    Ok(changed.map(WebFile))
 }
 
 /// What went wrong on the way, if that is why reading failed.

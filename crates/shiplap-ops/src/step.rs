@@ -31,9 +31,10 @@ use std::path::PathBuf;
 use rustix::pipe::{PipeFlags, pipe_with};
 use shiplap_layer::ingest::IngestError;
 use shiplap_layer::tar::WriteError;
-use shiplap_model::container::{NetworkMode, Ulimit};
+use shiplap_model::container::{Limits, NetworkMode};
 use shiplap_model::{DiffId, Platform};
 use shiplap_run::runtime::RuntimeError;
+use shiplap_run::spec::TerminalSize;
 use shiplap_store::{Lease, StoreError};
 
 use crate::container::changes::{OpenTree, TreeError};
@@ -68,8 +69,8 @@ pub struct Step {
     pub hostname: Option<String>,
     /// Size of `/dev/shm`, in bytes; `None`: 64 MiB.
     pub shm_bytes: Option<u64>,
-    /// Limits of processes.
-    pub ulimits: Vec<Ulimit>,
+    /// What it may use.
+    pub limits: Limits,
     /// With all rights that there are (`--security=insecure`).
     pub privileged: bool,
     /// Give it the host's certificates and proxies; else the settings decide.
@@ -306,7 +307,7 @@ pub fn run(
 }
 
 /// Runs a command with this process's own terminal, or standard streams, over what `changes` left:
-/// as a shell in the root of a step that failed. Its exit status.
+/// as a shell in the root of a step that failed. Its exit status. What `cancel` ends is killed.
 ///
 /// # Errors
 /// [`StepError`] if it did not run.
@@ -315,13 +316,14 @@ pub fn shell(
     lease: &Lease,
     step: &Step,
     changes: &mut Changes,
+    cancel: &Cancel,
 ) -> Result<i32, StepError> {
     // Two overlays on one upper directory would disturb each other.
     changes.helper = None;
     let directory = lease.directory()?;
     let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
     let streams = match is_terminal {
-        true => Streams::Terminal,
+        true => Streams::Terminal(size_of_terminal()),
         false => Streams::All,
     };
     let mut request = prepare::ready(context, lease, step, directory.path(), streams)?.request;
@@ -330,9 +332,19 @@ pub fn shell(
     let (input, out, errors) = (io::stdin(), io::stdout(), io::stderr());
     let streams = [input.as_fd(), out.as_fd(), errors.as_fd()];
     let mut helper = Helper::start(context, &request, &streams)?;
-    let never = Cancel::new().map_err(|source| StepError::Start { source })?;
-    let end = carry::end(helper.next(&never)?, false)?;
+    let end = carry::end(helper.next(cancel)?, false)?;
     code_of(context, step, end, changes).map(i32::from)
+}
+
+fn size_of_terminal() -> TerminalSize {
+    let size = rustix::termios::tcgetwinsize(io::stdout());
+    size.map_or_else(
+        |_| TerminalSize::default(),
+        |size| TerminalSize {
+            rows: size.ws_row,
+            columns: size.ws_col,
+        },
+    )
 }
 
 /// The exit status of a command that ran; why it didn't, as well as that can be told.

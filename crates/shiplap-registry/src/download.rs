@@ -10,7 +10,12 @@ use std::time::SystemTime;
 
 use bytes::{Buf, Bytes};
 use reqwest::Method;
-use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, LAST_MODIFIED};
+use reqwest::StatusCode;
+use reqwest::header::{
+    ACCEPT_ENCODING, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    LAST_MODIFIED,
+};
+use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use url::{Position, Url};
 
@@ -44,6 +49,33 @@ impl fmt::Debug for Download {
     }
 }
 
+/// What a server calls the state of a file that it gives: by this it says later whether that changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Validators {
+    /// `ETag`, as it came.
+    pub etag: Option<String>,
+    /// `Last-Modified`, as it came.
+    pub last_modified: Option<String>,
+}
+
+impl Validators {
+    /// Whether the server said nothing by which it could tell.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.etag.is_none() && self.last_modified.is_none()
+    }
+
+    /// What asks for the file only if it changed. An `ETag` says it better than a time does.
+    fn condition(&self) -> Option<(HeaderName, HeaderValue)> {
+        let (name, value) = match (&self.etag, &self.last_modified) {
+            (Some(etag), _) => (IF_NONE_MATCH, etag),
+            (None, Some(time)) => (IF_MODIFIED_SINCE, time),
+            (None, None) => return None,
+        };
+        Some((name, HeaderValue::from_str(value).ok()?))
+    }
+}
+
 impl Client {
     /// Opens the file at an http or https address, of at most `limit_bytes`.
     ///
@@ -51,19 +83,52 @@ impl Client {
     /// [`Error`]; [`Error::Download`] if the address is none that is asked.
     pub fn download(&self, address: &str, limit_bytes: u64) -> Result<Download, Error> {
         let request = request(address)?;
-        let handle = self.handle()?;
-        let answer = handle.block_on(async {
-            let exchange = self.exchange();
-            let answer = exchange.repeat(&request, &Bytes::new(), None).await?;
-            answer.success().await
-        })?;
+        let answer = self.ask(&request)?;
+        let answer = self.run(answer.success())?;
+        self.opened(&request, answer, limit_bytes)
+    }
+
+    /// The same, unless the file is as it was when `known` was said of it: then `None`.
+    ///
+    /// # Errors
+    /// As [`Self::download`].
+    pub fn download_if_changed(
+        &self,
+        address: &str,
+        known: &Validators,
+        limit_bytes: u64,
+    ) -> Result<Option<Download>, Error> {
+        let mut request = request(address)?;
+        let condition = known.condition();
+        let is_asked = condition.is_some();
+        request.headers.extend(condition);
+        let answer = self.ask(&request)?;
+        if is_asked && answer.status() == StatusCode::NOT_MODIFIED {
+            return Ok(None);
+        }
+        let answer = self.run(answer.success())?;
+        self.opened(&request, answer, limit_bytes).map(Some)
+    }
+
+    fn ask(&self, request: &Request) -> Result<Answer, Error> {
+        let exchange = self.exchange();
+        let body = Bytes::new();
+        self.run(exchange.repeat(request, &body, None))
+    }
+
+    fn opened(
+        &self,
+        request: &Request,
+        answer: Answer,
+        limit_bytes: u64,
+    ) -> Result<Download, Error> {
         let download = Download {
             answer,
             address: request.target.to_string(),
             chunk: Bytes::new(),
             done_bytes: 0,
             limit_bytes,
-            handle,
+            handle: self.handle()?,
             _client: self.clone(),
         };
         match download.size_bytes() {
@@ -89,8 +154,17 @@ impl Download {
     /// When the file last changed, if the server says.
     #[must_use]
     pub fn last_modified(&self) -> Option<SystemTime> {
-        let value = self.answer.response.headers().get(LAST_MODIFIED)?;
-        httpdate::parse_http_date(value.to_str().ok()?).ok()
+        httpdate::parse_http_date(self.answer.header(&LAST_MODIFIED)?).ok()
+    }
+
+    /// What the server calls its state.
+    #[must_use]
+    pub fn validators(&self) -> Validators {
+        let said = |name: &HeaderName| self.answer.header(name).map(str::to_owned);
+        Validators {
+            etag: said(&ETAG),
+            last_modified: said(&LAST_MODIFIED),
+        }
     }
 
     fn too_large(&self) -> Error {

@@ -32,7 +32,7 @@ pub use client::{Client, WarningSink};
 pub use credentials::{
     Credential, CredentialError, CredentialFiles, CredentialStore, Kept, Secret,
 };
-pub use download::Download;
+pub use download::{Download, Validators};
 pub use error::{Error, Item, ProtocolFault, Refusal, RegistryError, Target};
 pub use lists::{TagDetails, TagPlatform};
 pub use manifest::{FetchedManifest, ManifestHead, ManifestName};

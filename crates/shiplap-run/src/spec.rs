@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use shiplap_model::container::{Device, Limits, Seccomp, SecurityOptions};
 
 use crate::capabilities::{self, CapabilityError};
@@ -105,8 +106,17 @@ pub struct Process {
     pub gid: u32,
     /// More groups; the group itself is always one of them.
     pub additional_gids: Vec<u32>,
-    /// It has a terminal.
-    pub terminal: bool,
+    /// The terminal it has.
+    pub terminal: Option<TerminalSize>,
+}
+
+/// How large a terminal is at first; zero: nobody knows yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TerminalSize {
+    /// Lines.
+    pub rows: u16,
+    /// Characters of a line.
+    pub columns: u16,
 }
 
 /// A container's network.
@@ -288,7 +298,14 @@ fn process_of<'b>(
         }
     }
     Ok(oci::Process {
-        terminal: process.terminal,
+        terminal: process.terminal.is_some(),
+        console_size: process
+            .terminal
+            .filter(|size| size.rows > 0 && size.columns > 0)
+            .map(|size| oci::ConsoleSize {
+                height: size.rows,
+                width: size.columns,
+            }),
         user: oci::User {
             uid: process.uid,
             gid: process.gid,

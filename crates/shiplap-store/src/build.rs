@@ -112,7 +112,7 @@ impl RunningBuild {
     ///
     /// # Errors
     /// Failures of the database.
-    pub fn end(self, end: &BuildEnd) -> Result<(), StoreError> {
+    pub fn end(&self, end: &BuildEnd) -> Result<(), StoreError> {
         self.store.write("record build", Durability::Fleeting, |tx| {
             tx.execute(
                 "UPDATE builds SET status = ?2, ended_us = ?3, image = ?4, steps = ?5, cached = ?6 WHERE id = ?1",

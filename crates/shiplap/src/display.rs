@@ -178,6 +178,10 @@ impl Shared {
         let now = Instant::now();
         let mut state = self.state();
         if state.is_over {
+            // A shell had the terminal: what comes after it is told alone.
+            if let (Event::Warning(text), false) = (event, matches!(state.style, Style::Quiet)) {
+                self.output.warn(text);
+            }
             return;
         }
         let State { trace, style, .. } = &mut *state;

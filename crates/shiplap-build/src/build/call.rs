@@ -8,6 +8,7 @@ use shiplap_model::dockerfile::{self, Dockerfile, SyntaxErrors};
 
 use super::error::{BuildError, Cause};
 use super::loading::Loading;
+use crate::agents::Agents;
 use crate::context::{self, Loaded};
 use crate::images::{self, ROUNDS};
 use crate::lint::{self, Findings, Subject};
@@ -49,10 +50,11 @@ pub fn check(
 ) -> Result<Checked, BuildError> {
     let store = ops.store()?;
     let lease = store.lease()?;
+    let agents = Agents::start(ops, &lease, &options.execution.ssh)?;
     let Loaded {
         context,
         dockerfile: file,
-    } = Loading::new(ops, &lease, options).load(stdin)?;
+    } = Loading::new(ops, &lease, options, &agents).load(stdin)?;
     let reading = dockerfile::read(&file.text);
     let platform = options.input.platforms.first();
     let input = PlanInput::new(options, platform, &ops.settings().platform);
@@ -82,7 +84,8 @@ pub fn targets(
     stdin: &mut (dyn Read + Send),
 ) -> Result<Targets, BuildError> {
     let lease = ops.store()?.lease()?;
-    let Loaded { dockerfile, .. } = Loading::new(ops, &lease, options).load(stdin)?;
+    let agents = Agents::start(ops, &lease, &options.execution.ssh)?;
+    let Loaded { dockerfile, .. } = Loading::new(ops, &lease, options, &agents).load(stdin)?;
     let file = parsed(&dockerfile)?;
     Ok(outline::targets(&file, &dockerfile.text))
 }
@@ -97,7 +100,8 @@ pub fn outline(
     stdin: &mut (dyn Read + Send),
 ) -> Result<Outline, BuildError> {
     let lease = ops.store()?.lease()?;
-    let Loaded { dockerfile, .. } = Loading::new(ops, &lease, options).load(stdin)?;
+    let agents = Agents::start(ops, &lease, &options.execution.ssh)?;
+    let Loaded { dockerfile, .. } = Loading::new(ops, &lease, options, &agents).load(stdin)?;
     let file = parsed(&dockerfile)?;
     let platform = options.input.platforms.first();
     let input = PlanInput::new(options, platform, &ops.settings().platform);

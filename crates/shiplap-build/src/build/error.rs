@@ -8,6 +8,7 @@ use shiplap_model::dockerfile::{Place, Span, SyntaxErrors, excerpt};
 use shiplap_model::limits;
 use shiplap_store::{ImageError as PutError, StoreError};
 
+use crate::agents::AgentError;
 use crate::context::{LoadError, SourceError};
 use crate::execute::{Failure, Problem};
 use crate::images::ImageError;
@@ -45,6 +46,9 @@ pub enum Cause {
     /// What was named is no context.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// Nobody can sign.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
     /// The context or the Dockerfile can't be had.
     #[error(transparent)]
     Load(#[from] LoadError),

@@ -1,11 +1,13 @@
 //! After the last step: the documents of the images, their names, the outputs, and the cache for
 //! others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::Arc;
 
-use shiplap_model::{Descriptor, Digest, ImageId, Index, Platform, Reference, limits, media_type};
+use shiplap_model::{
+    Descriptor, DiffId, Digest, ImageId, Index, Platform, Reference, limits, media_type,
+};
 use shiplap_ops::progress::Progress;
 use shiplap_ops::remove::{self, RmiOptions};
 use shiplap_store::{Lease, NewImage, StoreError};
@@ -16,7 +18,7 @@ use crate::execute::StageEnd;
 use crate::options::{BuildOptions, Output};
 use crate::output::{Product, deliver, push_names};
 use crate::plan::Plan;
-use crate::remote_cache::{self, CachePlace, RemoteStep};
+use crate::remote_cache::{self, CacheBreadth, CachePlace, CacheTarget, RemoteStep};
 use crate::report::{Reporter, Vertex};
 use crate::result::{self, Annotations, Times};
 use crate::squash;
@@ -48,6 +50,8 @@ pub(super) struct Finishing<'f, 'a> {
     pub(super) options: &'f BuildOptions,
     pub(super) reporter: &'f Reporter<'a>,
     pub(super) times: Times,
+    /// Where the cache is put, for others.
+    pub(super) caches: &'f [CacheTarget],
 }
 
 /// The documents of one image.
@@ -68,8 +72,8 @@ impl Finishing<'_, '_> {
     ) -> Result<Finished, BuildError> {
         let shared = ends.iter().flatten().flat_map(|end| end.shared.clone());
         let shared: Vec<RemoteStep> = shared.collect();
-        let places = self.cache_places()?;
-        let inline = places.contains(&CachePlace::Inline).then_some(&*shared);
+        let is_inline = |target: &CacheTarget| target.place == CachePlace::Inline;
+        let inline = self.caches.iter().any(is_inline).then_some(&*shared);
         let mut documents = Vec::with_capacity(plans.len());
         for (plan, ends) in plans.iter().zip(ends) {
             documents.push(self.documents(plan, ends, inline)?);
@@ -81,16 +85,18 @@ impl Finishing<'_, '_> {
         }
         delivered?;
         if let Some(first) = plans.first() {
-            for place in &places {
-                self.share(place, &shared, &first.platform)?;
+            let targets = plans.iter().zip(ends);
+            let targets = targets.filter_map(|(plan, ends)| ends.get(plan.target.0));
+            let targets: Vec<_> = targets.collect();
+            for target in self.caches {
+                let steps = match target.breadth {
+                    CacheBreadth::All => shared.clone(),
+                    CacheBreadth::Image => of_images(&shared, &targets),
+                };
+                self.share(target, &steps, &first.platform)?;
             }
         }
         Ok(finished)
-    }
-
-    fn cache_places(&self) -> Result<Vec<CachePlace>, Cause> {
-        let places = self.options.cache.to.iter().map(|text| text.parse());
-        Ok(places.collect::<Result<Vec<CachePlace>, _>>()?)
     }
 
     fn documents(
@@ -124,7 +130,7 @@ impl Finishing<'_, '_> {
             });
         }
         if let Some(steps) = inline {
-            let field = remote_cache::field(steps);
+            let field = remote_cache::field(&of_images(steps, &[end]));
             config.rest.insert(remote_cache::FIELD.to_owned(), field);
         }
         let config = serde_json::to_vec(&config)?;
@@ -346,19 +352,35 @@ impl Finishing<'_, '_> {
 
     fn share(
         &self,
-        place: &CachePlace,
+        target: &CacheTarget,
         steps: &[RemoteStep],
         platform: &Platform,
     ) -> Result<(), Cause> {
+        let place = &target.place;
         if *place == CachePlace::Inline {
             return Ok(());
         }
-        self.told("exporting cache", |progress| {
+        let shared = self.told("exporting cache", |progress| {
             Ok(remote_cache::put(
                 self.ops, place, steps, platform, progress,
             )?)
-        })
+        });
+        match shared {
+            Err(cause) if target.ignores_errors => {
+                self.reporter.warn(&cause.to_string());
+                Ok(())
+            }
+            shared => shared,
+        }
     }
+}
+
+/// The steps whose layers are in one of these images.
+fn of_images(steps: &[RemoteStep], images: &[&Arc<StageEnd>]) -> Vec<RemoteStep> {
+    let layers = images.iter().flat_map(|image| &image.layers);
+    let layers: BTreeSet<&DiffId> = layers.map(|layer| &layer.diff_id).collect();
+    let steps = steps.iter().filter(|step| layers.contains(&step.layer));
+    steps.cloned().collect()
 }
 
 /// How progress calls the making of an output.

@@ -3,24 +3,26 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use shiplap_store::Lease;
 
 use super::error::Cause;
+use crate::agents::Agents;
 use crate::context::{self, Context, ContextSource, Loaded, Surroundings};
 use crate::options::BuildOptions;
 use crate::plan::{NamedContext, PlanInput};
 
 /// What files of contexts were is remembered here, in the store's directory.
-const MEMORIES: &str = "contexts";
+pub(super) const MEMORIES: &str = "contexts";
 
 /// What it is brought with.
 pub(super) struct Loading<'l> {
     pub(super) ops: &'l shiplap_ops::Context,
     pub(super) lease: &'l Lease,
     pub(super) options: &'l BuildOptions,
+    agents: &'l Agents,
     memories: PathBuf,
 }
 
@@ -29,22 +31,23 @@ impl<'l> Loading<'l> {
         ops: &'l shiplap_ops::Context,
         lease: &'l Lease,
         options: &'l BuildOptions,
+        agents: &'l Agents,
     ) -> Self {
         Self {
             ops,
             lease,
             options,
+            agents,
             memories: lease.store().root().join(MEMORIES),
         }
     }
 
     fn around(&self) -> Surroundings<'_> {
-        let agent = self.options.execution.ssh.get("default");
         Surroundings {
             ops: self.ops,
             lease: self.lease,
             memories: Some(&self.memories),
-            agent: agent.map(|socket| -> &Path { socket }),
+            agent: self.agents.of_git(),
         }
     }
 

@@ -61,6 +61,25 @@ struct Place {
     context: Vec<u8>,
 }
 
+/// Puts a file of a memory into its place, whole; its directory is made if it is missing.
+pub(super) fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(directory) = file.parent() {
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700).create(directory)?;
+    }
+    let temporary = file.with_extension(format!("new-{}", std::process::id()));
+    let write = || {
+        let mut options = File::options();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        options.open(&temporary)?.write_all(bytes)?;
+        std::fs::rename(&temporary, file)
+    };
+    write().inspect_err(|_| {
+        // What is left of it is of no use; that it can't be removed changes nothing.
+        let _ = std::fs::remove_file(&temporary);
+    })
+}
+
 impl StatMemory {
     /// One that forgets: for contexts that are made anew each time.
     #[must_use]
@@ -154,24 +173,7 @@ impl StatMemory {
         if new.is_empty() {
             return Ok(());
         }
-        let bytes = self.encode(new, &place.context);
-        if let Some(directory) = place.file.parent() {
-            let mut builder = std::fs::DirBuilder::new();
-            builder.recursive(true).mode(0o700).create(directory)?;
-        }
-        let temporary = place
-            .file
-            .with_extension(format!("new-{}", std::process::id()));
-        let write = || {
-            let mut options = File::options();
-            options.write(true).create(true).truncate(true).mode(0o600);
-            options.open(&temporary)?.write_all(&bytes)?;
-            std::fs::rename(&temporary, &place.file)
-        };
-        write().inspect_err(|_| {
-            // What is left of it is of no use; that it can't be removed changes nothing.
-            let _ = std::fs::remove_file(&temporary);
-        })
+        replace(&place.file, &self.encode(new, &place.context))
     }
 
     fn encode(&self, new: Vec<(Stamp, Known)>, context: &[u8]) -> Vec<u8> {

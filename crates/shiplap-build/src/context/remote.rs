@@ -2,19 +2,20 @@
 //! against a checksum, if one is given, before anybody sees them.
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::time::SystemTime;
 
 use shiplap_model::digest::{Algorithm, DigestError, Hasher};
 use shiplap_model::git_reference::GitReference;
 use shiplap_model::{Digest, limits, path};
 use shiplap_ops::RegistryFailure;
-use shiplap_ops::fetch::{self, fetch};
+use shiplap_ops::fetch::{self, WebFile, fetch};
 use shiplap_store::{StagedFile, StoreError};
 
 use super::digest::ContentDigest;
 use super::git::{self, GitError};
 use super::load::{Surroundings, needs};
+use super::web_memory::{KnownFile, WebMemory};
 use super::{Context, Facts};
 
 /// What is read at once.
@@ -35,7 +36,17 @@ pub struct WebSource {
     pub sha256: Digest,
     /// Digest of its content, for keys.
     pub content: ContentDigest,
-    staged: StagedFile,
+    /// None: it is as it was, so nobody fetched it.
+    staged: Option<StagedFile>,
+}
+
+/// Whether what is known of a file is enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recall {
+    /// If it is as it was its bytes need not come.
+    Enough,
+    /// Its bytes are needed.
+    Never,
 }
 
 /// Files of a repository.
@@ -72,6 +83,12 @@ pub enum RemoteError {
         /// What is wrong.
         source: DigestError,
     },
+    /// It was as it had been, and then it was not.
+    #[error("fetch {address}: it changed while it was asked for; build again")]
+    Changed {
+        /// Its address, without query.
+        address: String,
+    },
     /// It can't be kept.
     #[error("keep {address}: {source}")]
     Write {
@@ -89,24 +106,43 @@ pub enum RemoteError {
 }
 
 impl WebSource {
-    /// The file, open at its beginning.
+    /// The file, open at its beginning; `None` if it was not fetched.
     ///
     /// # Errors
     /// I/O failures.
-    pub fn open(&self) -> io::Result<File> {
-        let mut file = File::open(self.staged.path())?;
-        file.rewind()?;
-        Ok(file)
+    pub fn open(&self) -> io::Result<Option<File>> {
+        let staged = self.staged.as_ref();
+        let opened = staged.map(|staged| File::open(staged.path()));
+        opened.transpose()
+    }
+
+    fn known(address: &str, known: KnownFile) -> Self {
+        let KnownFile {
+            validators: _,
+            size_bytes,
+            modified,
+            sha256,
+            content,
+        } = known;
+        Self {
+            name: name_of(address),
+            size_bytes,
+            modified,
+            sha256,
+            content: ContentDigest(content),
+            staged: None,
+        }
     }
 }
 
-/// Fetches the file at `address`; `checksum` is what `--checksum` says.
+/// Fetches the file at `address`, if it has to be; `checksum` is what `--checksum` says.
 ///
 /// # Errors
 /// [`RemoteError`].
 pub fn fetch_url(
     address: &str,
     checksum: Option<&str>,
+    recall: Recall,
     around: Surroundings<'_>,
 ) -> Result<WebSource, RemoteError> {
     let no_checksum = |source| RemoteError::NoChecksum {
@@ -116,7 +152,16 @@ pub fn fetch_url(
     let expected: Option<Digest> = checksum.map(str::parse).transpose().map_err(no_checksum)?;
     let asked = expected.as_ref().map(Digest::hasher).transpose();
     let mut asked = asked.map_err(no_checksum)?;
-    let mut download = fetch(around.ops, address, limits::LAYER_BYTES)?;
+    let memory = WebMemory::of(around.memories, address);
+    let fits = |known: &KnownFile| {
+        let expected = expected.as_ref();
+        recall == Recall::Enough && expected.is_none_or(|expected| *expected == known.sha256)
+    };
+    let mut download = match ask(address, memory.recall().filter(fits), around)? {
+        Asked::Known(known) => return Ok(WebSource::known(address, known)),
+        Asked::Changed(download) => download,
+    };
+    let validators = download.validators();
     let shown = download.address().to_owned();
     let modified = download.last_modified().map(seconds);
     let staged = around.lease.file()?;
@@ -155,14 +200,43 @@ pub fn fetch_url(
             });
         }
     }
-    Ok(WebSource {
-        name: name_of(address),
+    let known = KnownFile {
+        validators,
         size_bytes,
         modified,
         sha256,
-        content: ContentDigest(*content.finalize().as_bytes()),
-        staged,
+        content: *content.finalize().as_bytes(),
+    };
+    // What can't be remembered is fetched again.
+    if let Err(error) = memory.remember(&known) {
+        tracing::warn!(%error, "a file of the web is not remembered");
+    }
+    Ok(WebSource {
+        staged: Some(staged),
+        ..WebSource::known(address, known)
     })
+}
+
+/// What a server says to who knows a file.
+enum Asked {
+    /// It is as it was.
+    Known(KnownFile),
+    /// It is not, or nobody knew.
+    Changed(Box<WebFile>),
+}
+
+fn ask(
+    address: &str,
+    known: Option<KnownFile>,
+    around: Surroundings<'_>,
+) -> Result<Asked, RegistryFailure> {
+    let limit_bytes = limits::LAYER_BYTES;
+    let Some(known) = known else {
+        let file = fetch(around.ops, address, limit_bytes)?;
+        return Ok(Asked::Changed(Box::new(file)));
+    };
+    let changed = fetch::fetch_if_changed(around.ops, address, &known.validators, limit_bytes)?;
+    Ok(changed.map_or(Asked::Known(known), |file| Asked::Changed(Box::new(file))))
 }
 
 /// Fetches the files of `reference`. `checksum` and `keep_git_dir` are what flags of `ADD` say,

@@ -72,8 +72,8 @@ pub enum Given {
     Fetched {
         /// Its name.
         name: String,
-        /// It.
-        file: Arc<File>,
+        /// It; none as long as nobody needed its bytes.
+        file: Option<Arc<File>>,
         /// Its length in bytes.
         size_bytes: u64,
         /// When it was changed, in seconds since 1970, if that was told.
@@ -300,6 +300,11 @@ impl Merge<'_, '_> {
                 unpacks,
                 ..
             } => {
+                let Some(file) = file else {
+                    return Err(CopyError::NotFound {
+                        path: name.clone().into_bytes(),
+                    });
+                };
                 if *unpacks
                     && let Some(archive) = Archive::open(&mut &**file, work, name.as_bytes())?
                 {
@@ -452,7 +457,7 @@ impl<'a> Attributes<'a> {
     fn fetched(&self, given: &Given) -> Leaf {
         let (content, modified_secs) = match given {
             Given::Fetched {
-                file,
+                file: Some(file),
                 size_bytes,
                 modified_secs,
                 ..

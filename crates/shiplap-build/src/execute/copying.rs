@@ -13,7 +13,7 @@ use super::failure::Problem;
 use super::files::Files;
 use super::selection::{Selected, of_layers};
 use super::stage::{Broken, Work};
-use crate::context::{ContentDigest, Counting, fetch_git, fetch_url};
+use crate::context::{ContentDigest, Counting, Recall, RemoteError, fetch_git, fetch_url};
 use crate::explain::Manifest;
 use crate::key::{CopyFacts, KeyInputs, OwnerId, RootFacts, SourceFacts};
 use crate::plan::{self, Chmod, Item};
@@ -93,7 +93,7 @@ impl<'s, 'a> CopyWork<'s, 'a> {
             Item::Url(address) => {
                 let checksum = add.and_then(|add| add.checksum.as_deref());
                 let around = self.around.session.surroundings();
-                let fetched = fetch_url(address, checksum, around)?;
+                let fetched = fetch_url(address, checksum, Recall::Enough, around)?;
                 let unpacks = add.is_some_and(|add| add.unpack == Some(true));
                 let facts = SourceFacts {
                     name: fetched.name.clone().into_bytes(),
@@ -102,7 +102,7 @@ impl<'s, 'a> CopyWork<'s, 'a> {
                     unpacks,
                 };
                 let given = Given::Fetched {
-                    file: Arc::new(fetched.open().map_err(CopyError::Stage)?),
+                    file: fetched.open().map_err(CopyError::Stage)?.map(Arc::new),
                     size_bytes: fetched.size_bytes,
                     modified_secs: fetched.modified,
                     name: fetched.name,
@@ -170,6 +170,32 @@ impl<'s, 'a> CopyWork<'s, 'a> {
             }
             let found = self.selected(selected, self.unpacks_files());
             self.sources[number] = found;
+        }
+        Ok(())
+    }
+
+    /// Brings the files of the web that are as they were, so that nobody brought them yet.
+    fn bring(&mut self) -> Result<(), Problem> {
+        for (item, source) in self.copy.items.iter().zip(&mut self.sources) {
+            let Item::Url(address) = item else { continue };
+            let Found::Given(Given::Fetched { file, .. }, facts) = source else {
+                continue;
+            };
+            if file.is_some() {
+                continue;
+            }
+            let add = self.copy.add.as_ref();
+            let checksum = add.and_then(|add| add.checksum.as_deref());
+            let around = self.around.session.surroundings();
+            let fetched = fetch_url(address, checksum, Recall::Never, around)?;
+            if facts.iter().any(|facts| facts.content != fetched.content) {
+                let address = address.split(['?', '#']).next().unwrap_or_default();
+                return Err(RemoteError::Changed {
+                    address: address.to_owned(),
+                }
+                .into());
+            }
+            *file = fetched.open().map_err(CopyError::Stage)?.map(Arc::new);
         }
         Ok(())
     }
@@ -269,6 +295,7 @@ impl Work for CopyWork<'_, '_> {
 
     fn execute(&mut self, _: &Vertex<'_, '_>) -> Result<LayerRecord, Broken> {
         self.look()?;
+        self.bring()?;
         let root = self.around.root_files()?;
         let owner = self.owner(&root)?;
         let session = self.around.session;

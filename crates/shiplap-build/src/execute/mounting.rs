@@ -399,8 +399,7 @@ fn secret(around: &Around<'_, '_>, mount: &plan::Mount) -> Result<Made, Problem>
 }
 
 fn agent(around: &Around<'_, '_>, mount: &plan::Mount) -> Result<Made, Problem> {
-    let agents = &around.session.options.execution.ssh;
-    let Some(socket) = agents.get(&mount.id) else {
+    let Some(socket) = around.session.agents.socket(&mount.id) else {
         return if mount.required {
             Err(Problem::NoAgent {
                 id: mount.id.clone(),
@@ -413,7 +412,7 @@ fn agent(around: &Around<'_, '_>, mount: &plan::Mount) -> Result<Made, Problem> 
         mount: Some(StepMount {
             target: mount.target.clone(),
             kind: StepMountKind::Ssh {
-                socket: socket.clone(),
+                socket: socket.to_owned(),
                 uid: mount.uid.unwrap_or(0),
                 gid: mount.gid.unwrap_or(0),
                 mode: mount.mode.unwrap_or(AGENT_MODE),

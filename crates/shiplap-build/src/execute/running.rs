@@ -69,10 +69,17 @@ impl<'s, 'a> RunWork<'s, 'a> {
                 user: &config.user,
                 working_dir: &config.working_dir,
                 platform: &self.around.stage.platform,
+                hostname: self.hostname(),
                 execution: &session.options.execution,
                 at_most_secs: self.clamped(session.key_secs),
             },
         )
+    }
+
+    /// What the build says the step is called by itself.
+    fn hostname(&self) -> Option<&'s str> {
+        let arguments = &self.around.session.options.values.build_args;
+        arguments.get(HOSTNAME_ARGUMENT)?.as_deref()
     }
 
     /// Times of what a command makes are clamped only if that is asked for.
@@ -106,8 +113,6 @@ impl<'s, 'a> RunWork<'s, 'a> {
         }
         mounts.extend(run.files.iter().map(inline_file));
         let config = &self.step.config;
-        let arguments = &options.values.build_args;
-        let hostname = arguments.get(HOSTNAME_ARGUMENT).cloned().flatten();
         let step = step::Step {
             layers: self.around.root.clone(),
             args: run.args.clone(),
@@ -117,9 +122,9 @@ impl<'s, 'a> RunWork<'s, 'a> {
             mounts,
             network: network(run.network, options.execution.network),
             add_hosts: options.execution.add_hosts.clone(),
-            hostname: Some(hostname.unwrap_or_else(|| HOSTNAME.to_owned())),
+            hostname: Some(self.hostname().unwrap_or(HOSTNAME).to_owned()),
             shm_bytes: options.execution.shm_bytes,
-            ulimits: options.execution.ulimits.clone(),
+            limits: options.execution.limits.clone(),
             privileged: run.security == Security::Insecure,
             host_certs: options.execution.host_certs,
             platform: self.around.stage.platform.clone(),

@@ -2,7 +2,7 @@
 //! open, and how many steps may run at once.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use shiplap_ops::step::Cancel;
 use shiplap_store::Lease;
 
 use super::files::OpenLayers;
+use crate::agents::Agents;
 use crate::context::{Context, Surroundings};
 use crate::images::BaseImage;
 use crate::options::BuildOptions;
@@ -24,12 +25,15 @@ pub(crate) struct Session<'a> {
     pub(crate) ops: &'a shiplap_ops::Context,
     pub(crate) lease: &'a Lease,
     pub(crate) options: &'a BuildOptions,
+    pub(crate) agents: &'a Agents,
     pub(crate) reporter: &'a Reporter<'a>,
     pub(crate) cancel: &'a Cancel,
     pub(crate) layers: OpenLayers,
     pub(crate) images: BTreeMap<ImageKey, BaseImage>,
     pub(crate) context: Arc<Context>,
     pub(crate) named: BTreeMap<String, Arc<Context>>,
+    /// Where is remembered what files were.
+    pub(crate) memories: PathBuf,
     /// What the Dockerfile is called.
     pub(crate) file: String,
     /// Which Dockerfile of which context it is: it tells apart the places of steps here.
@@ -46,13 +50,12 @@ pub(crate) struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// What sources from elsewhere are fetched with.
-    pub(crate) fn surroundings(&self) -> Surroundings<'a> {
-        let agent = self.options.execution.ssh.get("default");
+    pub(crate) fn surroundings(&self) -> Surroundings<'_> {
         Surroundings {
             ops: self.ops,
             lease: self.lease,
-            memories: None,
-            agent: agent.map(|socket| -> &Path { socket }),
+            memories: Some(&self.memories),
+            agent: self.agents.of_git(),
         }
     }
 

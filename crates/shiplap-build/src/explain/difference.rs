@@ -162,6 +162,7 @@ fn run(
         network,
         insecure,
         devices,
+        hostname,
         hosts,
         shm_bytes,
         ulimits,
@@ -189,6 +190,7 @@ fn run(
     field(reasons, "the network", &old.network, network);
     field(reasons, "--security", &old.insecure, insecure);
     field(reasons, "the devices", &old.devices, devices);
+    field(reasons, "the host name", &old.hostname, hostname);
     field(reasons, "--add-host", &old.hosts, hosts);
     field(reasons, "--shm-size", &old.shm_bytes, shm_bytes);
     field(reasons, "--ulimit", &old.ulimits, ulimits);

@@ -68,6 +68,7 @@ fn run(change: impl Fn(&mut RunInputs)) -> Record {
         network: "default".to_owned(),
         insecure: false,
         devices: Vec::new(),
+        hostname: None,
         hosts: Vec::new(),
         shm_bytes: None,
         ulimits: Vec::new(),

@@ -34,6 +34,7 @@ fn run_facts<'a>(execution: &'a Execution, contents: &'a [Option<ContentDigest>]
         user: "",
         working_dir: "/",
         platform: &PLATFORM,
+        hostname: None,
         execution,
         at_most_secs: None,
     }

@@ -20,7 +20,7 @@ use shiplap_run::mounts::{self, Writable};
 use shiplap_run::namespaces::in_user_namespace;
 use shiplap_run::runtime::{Runtime, RuntimeError};
 use shiplap_run::spec::{
-    self, Bundle, BundleMount, BundleMountSource, Host, Network, Process, SpecError,
+    self, Bundle, BundleMount, BundleMountSource, Host, Network, Process, SpecError, TerminalSize,
 };
 use shiplap_run::users::{self, ExecUser, UserError};
 use shiplap_store::StoreError;
@@ -206,7 +206,7 @@ pub(super) fn prepare(context: &Context, container: &Container) -> Result<Prepar
             uid: user.uid,
             gid: user.gid,
             additional_gids: user.additional_gids,
-            terminal: facts.options.process.tty,
+            terminal: facts.options.process.tty.then(TerminalSize::default),
         },
         hostname: (facts.network != NetworkMode::Host || facts.options.network.hostname.is_some())
             .then(|| facts.hostname.clone()),

@@ -9,7 +9,7 @@ use std::process::Stdio;
 
 use rustix::fs::{Mode, OFlags};
 use shiplap_layer::root::Root;
-use shiplap_run::spec::{self, Host, Process, SpecError};
+use shiplap_run::spec::{self, Host, Process, SpecError, TerminalSize};
 
 use super::bundle::{self, BundleError};
 use super::{Container, ContainerError, Status};
@@ -230,6 +230,6 @@ fn process(container: &Container, options: &ExecOptions, pid: i32) -> Result<Pro
         uid: user.uid,
         gid: user.gid,
         additional_gids: user.additional_gids,
-        terminal: options.tty,
+        terminal: options.tty.then(TerminalSize::default),
     })
 }

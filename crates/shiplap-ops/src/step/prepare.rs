@@ -89,7 +89,7 @@ pub(super) fn ready(
         network_options,
         hostname: step.hostname.clone().unwrap_or_else(|| HOSTNAME.to_owned()),
         shm_bytes: step.shm_bytes,
-        ulimits: step.ulimits.clone(),
+        limits: step.limits.clone(),
         privileged: step.privileged,
         host_certs: step.host_certs,
         runtime: runtime.path().to_owned(),

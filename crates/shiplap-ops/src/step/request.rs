@@ -4,8 +4,9 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use shiplap_model::container::{NetworkMode, NetworkOptions, Ulimit};
+use shiplap_model::container::{Limits, NetworkMode, NetworkOptions};
 use shiplap_run::mounts::LayerSource;
+use shiplap_run::spec::TerminalSize;
 
 /// A step, ready to be run.
 #[derive(Serialize, Deserialize)]
@@ -29,7 +30,7 @@ pub(super) struct Request {
     pub(super) network_options: NetworkOptions,
     pub(super) hostname: String,
     pub(super) shm_bytes: Option<u64>,
-    pub(super) ulimits: Vec<Ulimit>,
+    pub(super) limits: Limits,
     pub(super) privileged: bool,
     pub(super) host_certs: bool,
     /// The OCI runtime.
@@ -46,7 +47,7 @@ pub(super) enum Streams {
     /// Three come, the first to read from.
     All,
     /// The same, and they are a terminal's.
-    Terminal,
+    Terminal(TerminalSize),
 }
 
 /// Something mounted.

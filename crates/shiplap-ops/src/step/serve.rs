@@ -16,7 +16,7 @@ use std::thread;
 
 use rustix::process::{Pid, PidfdFlags, Signal};
 use shiplap_layer::root::Root;
-use shiplap_model::container::{Limits, NetworkMode, NetworkOptions, SecurityOptions};
+use shiplap_model::container::{NetworkMode, NetworkOptions, SecurityOptions};
 use shiplap_run::attach::Message;
 use shiplap_run::cgroups::{Cgroup, Cgroups};
 use shiplap_run::mounts::{self, MountError, Writable};
@@ -106,7 +106,7 @@ fn run(
     cgroup: &Cgroup,
 ) -> Result<u8, ServeError> {
     signals::take_usual().map_err(ServeError::system("take signals"))?;
-    if request.streams != Streams::Terminal {
+    if !matches!(request.streams, Streams::Terminal(_)) {
         // A failure means that it leads a session already.
         let _ = rustix::process::setsid();
     }
@@ -130,7 +130,7 @@ fn run(
     };
     match streams {
         Streams::Output => call.watched(),
-        Streams::All | Streams::Terminal => call.attached(),
+        Streams::All | Streams::Terminal(_) => call.attached(),
     }
 }
 
@@ -214,7 +214,11 @@ fn prepare(
     }
     let mut env = request.env;
     add_variable(&mut env, "HOME", &user.home);
-    if request.streams == Streams::Terminal {
+    let terminal = match request.streams {
+        Streams::Terminal(size) => Some(size),
+        Streams::All | Streams::Output => None,
+    };
+    if terminal.is_some() {
         add_variable(&mut env, "TERM", "xterm");
     }
     if request.host_certs || context.settings().containers.host_certs {
@@ -231,17 +235,14 @@ fn prepare(
             uid: user.uid,
             gid: user.gid,
             additional_gids: user.additional_gids,
-            terminal: request.streams == Streams::Terminal,
+            terminal,
         },
         hostname: Some(request.hostname),
         domainname: None,
         mounts,
         network,
         devices: Vec::new(),
-        limits: Limits {
-            ulimits: request.ulimits,
-            ..Limits::default()
-        },
+        limits: request.limits,
         security: SecurityOptions {
             privileged: request.privileged,
             // A build may become another user, as with sudo.

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::process::{Command, ExitCode, Stdio};
 
 use shiplap_model::container::{NetworkMode, Ulimit};
-use shiplap_ops::step::{Step, StepMount, StepMountKind, shell as run_shell};
+use shiplap_ops::step::{Cancel, Step, StepMount, StepMountKind, shell as run_shell};
 
 use crate::world::{BASE, World, step, which};
 
@@ -97,7 +97,7 @@ pub(crate) fn options_are_seen_from_inside() {
         );
         check(
             &|step| {
-                step.ulimits = vec![Ulimit {
+                step.limits.ulimits = vec![Ulimit {
                     name: "nofile".to_owned(),
                     soft: 100,
                     hard: 200,
@@ -266,6 +266,7 @@ pub(crate) fn shell(root: &str, runtime: &str, words: &str) -> ExitCode {
             ..world.step("")
         },
         &mut finished.changes,
+        &Cancel::new().unwrap(),
     );
     ExitCode::from(u8::try_from(code.unwrap()).unwrap())
 }

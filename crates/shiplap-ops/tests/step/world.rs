@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use shiplap_model::container::NetworkMode;
+use shiplap_model::container::{Limits, NetworkMode};
 use shiplap_model::{DiffId, Platform};
 use shiplap_ops::import::{ImportOptions, Tarball, import};
 use shiplap_ops::progress::Silent;
@@ -264,7 +264,7 @@ pub(crate) fn step(layers: &[DiffId], words: &str) -> Step {
         add_hosts: Vec::new(),
         hostname: None,
         shm_bytes: None,
-        ulimits: Vec::new(),
+        limits: Limits::default(),
         privileged: false,
         host_certs: false,
         platform: Platform::new("linux", "amd64"),

@@ -30,11 +30,20 @@ pub(super) struct Config<'b> {
     pub(super) linux: Linux<'b>,
 }
 
+/// `consoleSize`.
+#[derive(Debug, Serialize)]
+pub(super) struct ConsoleSize {
+    pub(super) height: u16,
+    pub(super) width: u16,
+}
+
 /// `process`, also the file of `exec`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Process<'b> {
     pub(super) terminal: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) console_size: Option<ConsoleSize>,
     pub(super) user: User,
     pub(super) args: &'b [String],
     pub(super) env: &'b [String],

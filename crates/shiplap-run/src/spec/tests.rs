@@ -35,7 +35,7 @@ fn bundle() -> Bundle {
             uid: 0,
             gid: 0,
             additional_gids: Vec::new(),
-            terminal: false,
+            terminal: None,
         },
         hostname: Some("box".to_owned()),
         domainname: None,

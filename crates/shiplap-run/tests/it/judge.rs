@@ -144,7 +144,7 @@ fn bundle(root: &Path, id: &str) -> Bundle {
             uid: 0,
             gid: 0,
             additional_gids: Vec::new(),
-            terminal: false,
+            terminal: None,
         },
         hostname: Some("judge".to_owned()),
         domainname: None,

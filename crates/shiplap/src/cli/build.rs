@@ -2,15 +2,20 @@
 //!
 //! Never reads a Dockerfile or a context: that is `shiplap_build`'s.
 
-use std::{io, path::PathBuf, sync::Arc, thread};
+use std::{io, path::PathBuf, sync::Arc, thread, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum};
 use shiplap_build::{
     BuildError, BuildOptions, Report, Streams,
+    build::Cause,
+    context::{DockerfileError, LoadError},
     options::OnFailure,
     progress::{BuildProgress as _, Event},
 };
-use shiplap_model::{csv::QuoteError, platform::PlatformError, reference::ReferenceError};
+use shiplap_model::{
+    container::memory::MemoryError, csv::QuoteError, platform::PlatformError,
+    reference::ReferenceError,
+};
 use shiplap_ops::{Context, step::Cancel};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
@@ -27,6 +32,7 @@ use crate::{
     display::{Display, Mode},
     face::{Face, Failure},
     settings::Environment,
+    terminal,
 };
 
 mod cache;
@@ -34,6 +40,7 @@ mod call;
 mod execution;
 mod foreign;
 mod input;
+mod limits;
 mod report;
 mod result;
 #[cfg(test)]
@@ -194,6 +201,11 @@ impl Build {
             Progress::RawJson => Mode::RawJson,
             Progress::None | Progress::Quiet => Mode::Quiet,
         };
+        if self.on_error == OnError::Shell
+            && !(terminal::input_is_terminal() && face.output.data_on_terminal())
+        {
+            return Err(FlagError::NoShell.into());
+        }
         let (explain, asked) = (self.explain, self.asked());
         let mut call = self.into_call(&lookup, face.output.data_on_terminal())?;
         for warning in &call.warnings {
@@ -301,28 +313,37 @@ fn build(
     let built = shiplap_build::build(context, options, display, &mut streams, &cancel);
     signals.close();
     display.finish();
-    built.map_err(|error| failed(face, display, &error))
+    built.map_err(|error| failed(face, display, options, &error))
 }
 
-/// The first signal that asks to end cancels; a second one ends the process as it would have without.
+/// How long what was canceled may take to end: what fetches something does not hear of it.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// The first signal that asks to end cancels; a second one, or patience that is over, ends the process as
+/// it would have without. What is left then is the next one's to clear away, as after any death.
 fn listen(cancel: &Arc<Cancel>) -> Result<signal_hook::iterator::Handle, Failure> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     let handle = signals.handle();
     let cancel = Arc::clone(cancel);
     thread::spawn(move || {
         for signal in signals.forever() {
+            // Where it fails it goes on, and can still be killed.
+            let end = move || drop(emulate_default_handler(signal));
             if cancel.is_cancelled() {
-                // Then it goes on, and can still be killed.
-                drop(emulate_default_handler(signal));
+                end();
             }
             cancel.cancel();
+            thread::spawn(move || {
+                thread::sleep(GRACE);
+                end();
+            });
         }
     });
     Ok(handle)
 }
 
 /// Tells where and why a build failed.
-fn failed(face: &Face, display: &Display, error: &BuildError) -> Failure {
+fn failed(face: &Face, display: &Display, options: &BuildOptions, error: &BuildError) -> Failure {
     if error.is_canceled() {
         let message = "the build was canceled; steps that were finished are in the cache";
         return display.failed(message, "").with_code(INTERRUPTED);
@@ -336,8 +357,21 @@ fn failed(face: &Face, display: &Display, error: &BuildError) -> Failure {
     });
     let users = face.one_user.as_ref().filter(|_| error.step.is_some());
     let users = users.map(|reason| format!("steps have one user only, root, since {reason}"));
-    failure.advice = advice::of(error).or(users).or(log);
+    let file = is_without_dockerfile(error).then(|| {
+        let context = &options.input.context;
+        format!("a Dockerfile is looked for in {context}; --file names another one")
+    });
+    failure.advice = advice::of(error).or(file).or(users).or(log);
     failure
+}
+
+fn is_without_dockerfile(error: &BuildError) -> bool {
+    match &error.cause {
+        Cause::Load(LoadError::Dockerfile(DockerfileError::Read { source, .. })) => {
+            source.kind() == io::ErrorKind::NotFound
+        }
+        _ => false,
+    }
 }
 
 /// Why flags come to no build.
@@ -401,17 +435,23 @@ enum FlagError {
     /// No agent where one is wanted.
     #[error("use --ssh: there is no agent, since SSH_AUTH_SOCK is not set")]
     NoAgent,
-    /// Not an agent's socket.
-    #[error("use --ssh: {0} is no socket of an agent; keys are given to one with ssh-add")]
-    AgentKey(PathBuf),
-    /// An agent's socket that is not there.
+    /// Neither an agent's socket nor a key, or a socket among keys.
+    #[error("use --ssh: {0}: it must be the socket of one agent, or files of private keys")]
+    AgentKind(PathBuf),
+    /// An agent's socket, or a key, that is not there.
     #[error("use --ssh: {path}: {source}")]
     Agent {
-        /// Its socket.
+        /// It.
         path: PathBuf,
         /// Why it can't be used.
         source: io::Error,
     },
+    /// A shell where nobody could type.
+    #[error("use --on-error shell: the standard input and output are no terminal")]
+    NoShell,
+    /// Limits that don't go together.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
     /// No name for an image.
     #[error("use tag {text:?}: {source}")]
     Tag {

@@ -20,7 +20,7 @@ use super::foreign::{ForeignError, ForeignFlags};
 use crate::{face::Failure, settings::Environment};
 
 mod foreign;
-mod limits;
+pub(super) mod limits;
 mod network;
 mod process;
 mod security;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::build::{course, saved, tree};
 use crate::harness::container::{processes_of, until};
+use crate::harness::told::Told;
 use crate::harness::{Store, base, scene};
 
 const STEPS: &str = "FROM busybox
@@ -23,19 +24,9 @@ fn build(store: &Store, context: &std::path::Path) -> String {
 }
 
 /// Names of steps that were not in the cache.
-fn made(said: &str) -> Vec<&str> {
-    let numbered = |line: &'_ str| line.split_once(' ').map(|(number, _)| number.to_owned());
-    let cached: Vec<String> = said
-        .lines()
-        .filter(|line| line.ends_with(" CACHED"))
-        .filter_map(numbered)
-        .collect();
-    said.lines()
-        .filter(|line| line.contains(" ["))
-        .filter(|line| !line.contains("[internal]") && !line.contains("FROM "))
-        .filter(|line| numbered(line).is_some_and(|number| !cached.contains(&number)))
-        .filter_map(|line| line.split_once("] ").map(|(_, name)| name))
-        .collect()
+fn made(said: &str) -> Vec<String> {
+    let told = Told::of(said);
+    told.made().into_iter().map(str::to_owned).collect()
 }
 
 #[test]
@@ -44,12 +35,12 @@ fn only_what_changed_is_done_again() {
     let context = course(&store, STEPS);
     build(&store, &context);
     let id = store.field("app", "{{.Id}}");
-    assert_eq!(made(&build(&store, &context)), Vec::<&str>::new());
+    assert_eq!(made(&build(&store, &context)), Vec::<String>::new());
     assert_eq!(store.field("app", "{{.Id}}"), id);
     // Times mean nothing, nor does a mode that a copy does not take over.
     scene::set_mtime(&context.join("app.py"), 1_000_000_000);
     scene::set_mtime(&context.join("requirements.txt"), 1_000_000_000);
-    assert_eq!(made(&build(&store, &context)), Vec::<&str>::new());
+    assert_eq!(made(&build(&store, &context)), Vec::<String>::new());
     // One file changed.
     fs::write(context.join("src/util.py"), "changed\n").unwrap();
     let said = build(&store, &context);
@@ -60,7 +51,7 @@ fn only_what_changed_is_done_again() {
     );
     // What is ignored is nothing to it.
     fs::write(context.join("notes/secret-plans.md"), "other\n").unwrap();
-    assert_eq!(made(&build(&store, &context)), Vec::<&str>::new());
+    assert_eq!(made(&build(&store, &context)), Vec::<String>::new());
     // The list changed, and everything after it.
     fs::write(context.join("requirements.txt"), "flask==3.1\n").unwrap();
     let said = build(&store, &context);
@@ -226,10 +217,10 @@ fn pruning_is_told_before_it_is_done() {
         would.contains("Would delete") && would.contains("Total reclaimable space"),
         "{would}"
     );
-    assert_eq!(made(&build(&store, &context)), Vec::<&str>::new());
+    assert_eq!(made(&build(&store, &context)), Vec::<String>::new());
     store.ok(&["rmi", "app"]);
     store.ok(&["build", "prune", "--all", "--force", "--keep-storage", "1g"]);
-    assert_eq!(made(&build(&store, &context)), Vec::<&str>::new());
+    assert_eq!(made(&build(&store, &context)), Vec::<String>::new());
     store.ok(&["rmi", "app"]);
     let done = store.ok(&["build", "prune", "--all", "--force"]);
     assert!(done.contains("Deleted build cache objects"), "{done}");

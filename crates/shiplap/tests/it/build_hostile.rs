@@ -3,11 +3,12 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::PathBuf;
 
 use super::build::{course, tree};
 use crate::harness::base;
 use crate::harness::image::hex;
+use crate::harness::leftovers::holding;
 use crate::harness::tar::{Entry, tar};
 
 #[test]
@@ -132,21 +133,6 @@ fn mounts_that_reach_out() {
     }
 }
 
-/// Files below a folder that hold these bytes.
-fn holding(folder: &Path, bytes: &[u8], found: &mut Vec<String>) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let kind = entry.file_type().unwrap();
-        if kind.is_dir() {
-            holding(&entry.path(), bytes, found);
-        } else if kind.is_file() {
-            let content = fs::read(entry.path()).unwrap_or_default();
-            if content.windows(bytes.len()).any(|window| window == bytes) {
-                found.push(entry.path().display().to_string());
-            }
-        }
-    }
-}
-
 #[test]
 fn secrets_stay_secret() {
     let Some(store) = base::store() else { return };
@@ -196,9 +182,8 @@ RUN --mount=type=secret,id=file cat /run/secrets/file > /dev/null; exit 3
         "{}",
         String::from_utf8_lossy(&ran.stderr)
     );
-    let mut found = Vec::new();
-    holding(store.root(), secret.as_bytes(), &mut found);
-    assert_eq!(found, Vec::<String>::new());
+    let found = holding(store.root(), secret.as_bytes());
+    assert_eq!(found, Vec::<PathBuf>::new());
     assert_eq!(store.ok(&["image", "cat", "app", "/mode"]), "400 7\n");
     // Another secret is no reason to do a step again, and a missing one says its name.
     let missing = store.run(&["build", "--no-cache", context.to_str().unwrap()]);

@@ -249,7 +249,7 @@ fn as_buildah_builds() {
 }
 
 /// Debian with packages from its archive, in a tar that `scripts/test` makes.
-fn debian() -> Option<PathBuf> {
+pub(crate) fn debian() -> Option<PathBuf> {
     let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/debian.tar");
     let path = std::env::var_os("SHIPLAP_DEBIAN").map_or(tools, PathBuf::from);
     if !path.is_file() {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use super::super::tests::world::{World, web};
-use super::super::{Counting, RemoteError, fetch_url};
+use super::super::{Counting, Recall, RemoteError, fetch_url};
 use super::*;
 
 /// A tar of what `script` makes, as `tar` writes it with `flags`.
@@ -314,22 +314,27 @@ fn fetches_files_for_add() {
     let server = web(BTreeMap::from([("a/b.txt".to_owned(), b"hello".to_vec())]));
     let address = format!("{server}/a/b.txt?q");
     let sha256 = "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
-    let found = fetch_url(&address, Some(sha256), world.around()).unwrap();
+    let found = fetch_url(&address, Some(sha256), Recall::Enough, world.around()).unwrap();
     assert_eq!(found.name, "b.txt");
     assert_eq!(found.sha256.as_str(), sha256);
     assert_eq!((found.size_bytes, found.modified), (5, Some(1_700_000_000)));
     assert_eq!(found.content, super::super::ContentDigest::of(b"hello"));
     let mut text = String::new();
-    found.open().unwrap().read_to_string(&mut text).unwrap();
+    found
+        .open()
+        .unwrap()
+        .unwrap()
+        .read_to_string(&mut text)
+        .unwrap();
     assert_eq!(text, "hello");
     let wrong = sha256.replace("2cf2", "0000");
-    let error = fetch_url(&address, Some(&wrong), world.around()).unwrap_err();
+    let error = fetch_url(&address, Some(&wrong), Recall::Enough, world.around()).unwrap_err();
     assert!(matches!(error, RemoteError::Checksum { .. }));
     assert!(
         error.to_string().contains("digest mismatch sha256:2cf2"),
         "{error}"
     );
-    let error = fetch_url(&address, Some("sha256:12"), world.around()).unwrap_err();
+    let error = fetch_url(&address, Some("sha256:12"), Recall::Enough, world.around()).unwrap_err();
     assert!(matches!(error, RemoteError::NoChecksum { .. }));
 }
 

@@ -3,13 +3,13 @@
 use std::{collections::BTreeMap, num::NonZeroUsize, path::PathBuf};
 
 use clap::Args;
-use shiplap_build::options::{BuildNetwork, Execution, Secret, SecretSource};
+use shiplap_build::options::{BuildNetwork, Execution, Secret, SecretSource, SshAgent};
 use shiplap_model::{
-    container::{Ulimit, host, memory, ulimit},
+    container::{host, memory},
     csv,
 };
 
-use super::{FlagError, Lookup};
+use super::{FlagError, Lookup, limits::LimitFlags};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Execution Options")]
@@ -38,29 +38,22 @@ pub(super) struct ExecutionFlags {
     /// Shared memory size for build containers
     #[arg(long, value_name = "bytes", value_parser = memory::parse)]
     shm_size: Option<u64>,
-    /// SSH agent socket to expose to the build (format: "default" or "id=socket")
+    /// SSH agent socket or keys to expose to the build (format: "default", "id=socket" or "id=key,key")
     #[arg(long, value_name = "string")]
     ssh: Vec<String>,
-    /// Ulimit options
-    #[arg(long, value_name = "ulimit", value_parser = ulimit::parse)]
-    ulimit: Vec<Ulimit>,
+    #[command(flatten)]
+    limits: LimitFlags,
 }
 
 impl ExecutionFlags {
     pub(super) fn into_options(self, lookup: Lookup) -> Result<Execution, FlagError> {
-        // The last of a name is meant.
-        let mut ulimits: Vec<Ulimit> = Vec::new();
-        for ulimit in self.ulimit {
-            ulimits.retain(|known| known.name != ulimit.name);
-            ulimits.push(ulimit);
-        }
         Ok(Execution {
             secrets: secrets(&self.secret, lookup)?,
             ssh: agents(&self.ssh, lookup)?,
             add_hosts: self.add_host,
             network: self.network.unwrap_or_default(),
             shm_bytes: self.shm_size.filter(|bytes| *bytes > 0),
-            ulimits,
+            limits: self.limits.into_options()?,
             allow_insecure: allows_insecure(&self.allow)?,
             host_certs: self.host_certs,
             jobs: self.jobs,
@@ -156,27 +149,42 @@ fn readable(id: &str, path: String) -> Result<PathBuf, FlagError> {
     }
 }
 
-/// `default`, `ID`, `ID=SOCKET`.
-fn agents(flags: &[String], lookup: Lookup) -> Result<BTreeMap<String, PathBuf>, FlagError> {
-    use std::os::unix::fs::FileTypeExt as _;
+/// `default`, `ID`, `ID=SOCKET`, `ID=KEY,…`.
+fn agents(flags: &[String], lookup: Lookup) -> Result<BTreeMap<String, SshAgent>, FlagError> {
     let mut agents = BTreeMap::new();
     for flag in flags.iter().filter(|flag| !flag.is_empty()) {
-        let (id, path) = match flag.split_once('=') {
-            Some((id, path)) => (id, Some(path.to_owned())),
-            None => (flag.as_str(), None),
+        let (id, paths) = match flag.split_once('=') {
+            Some((id, paths)) => (id, paths.split(',').map(str::to_owned).collect()),
+            None => (flag.as_str(), Vec::new()),
         };
-        let path = path.filter(|path| !path.is_empty());
-        let path = path.or_else(|| lookup("SSH_AUTH_SOCK"));
-        let path = path.filter(|path| !path.is_empty());
-        let path = PathBuf::from(path.ok_or(FlagError::NoAgent)?);
-        let is_socket = path.metadata().map(|file| file.file_type().is_socket());
-        match is_socket {
-            Ok(true) => {}
-            Ok(false) => return Err(FlagError::AgentKey(path)),
-            Err(source) => return Err(FlagError::Agent { path, source }),
+        let mut paths: Vec<String> = paths;
+        paths.retain(|path| !path.is_empty());
+        if paths.is_empty() {
+            let socket = lookup("SSH_AUTH_SOCK").filter(|path| !path.is_empty());
+            paths.push(socket.ok_or(FlagError::NoAgent)?);
         }
         let id = if id.is_empty() { "default" } else { id };
-        agents.insert(id.to_owned(), path);
+        agents.insert(id.to_owned(), agent(&paths)?);
     }
     Ok(agents)
+}
+
+/// One socket, or files of keys.
+fn agent(paths: &[String]) -> Result<SshAgent, FlagError> {
+    use std::os::unix::fs::FileTypeExt as _;
+    let mut keys = Vec::with_capacity(paths.len());
+    for path in paths {
+        let path = PathBuf::from(path);
+        let failed = |source| FlagError::Agent {
+            path: path.clone(),
+            source,
+        };
+        let kind = path.metadata().map_err(failed)?.file_type();
+        match (kind.is_socket(), kind.is_file()) {
+            (true, _) if paths.len() == 1 => return Ok(SshAgent::Socket(path)),
+            (false, true) => keys.push(std::path::absolute(&path).map_err(failed)?),
+            _ => return Err(FlagError::AgentKind(path)),
+        }
+    }
+    Ok(SshAgent::Keys(keys))
 }

@@ -12,10 +12,10 @@ impl Foreigners for OfBuilds {
 
 const NO_ATTESTATIONS: &str =
     "attestations are not made: sign or describe what was built afterwards";
-const NO_LIMITS: &str = "steps are limited by --ulimit only";
+const NO_LIMITS: &str = "steps are limited by --memory, --cpu-quota, --cpuset-cpus and --ulimit";
 const WINDOWS: &str = "that is a word of Windows; leave it away";
 
-const FLAGS: [Foreign; 18] = [
+const FLAGS: [Foreign; 12] = [
     value(
         "attest",
         &["type=provenance,disabled=true", "type=sbom,disabled=true"],
@@ -27,10 +27,6 @@ const FLAGS: [Foreign; 18] = [
         &[""],
         "a step's control group is always beside its peers'; leave it away",
     ),
-    value("cpu-period", &["0"], NO_LIMITS).ignored(),
-    value("cpu-quota", &["0"], NO_LIMITS).ignored(),
-    value("cpu-shares", &["0"], NO_LIMITS).short('c').ignored(),
-    value("cpuset-cpus", &[""], NO_LIMITS).ignored(),
     value("cpuset-mems", &[""], NO_LIMITS).ignored(),
     switch(
         "debug",
@@ -45,8 +41,6 @@ const FLAGS: [Foreign; 18] = [
         "there are no notaries to ask; name images by digest, as FROM image@sha256:…",
     ),
     value("isolation", &["", "default"], WINDOWS),
-    value("memory", &["0"], NO_LIMITS).short('m').ignored(),
-    value("memory-swap", &["0"], NO_LIMITS).ignored(),
     value(
         "policy",
         &[],

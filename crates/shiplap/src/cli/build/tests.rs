@@ -6,7 +6,7 @@
 )]
 
 use clap::Parser;
-use shiplap_build::options::{BuildNetwork, Output, SecretSource};
+use shiplap_build::options::{BuildNetwork, Output, SecretSource, SshAgent};
 
 use super::*;
 
@@ -137,23 +137,42 @@ fn input_and_values() {
 fn execution() {
     let execution = call(
         "--network none --shm-size 1m --ulimit nofile=1 --ulimit nofile=2:3 --add-host a:1.2.3.4 \
+         -m 64m --memory-swap -1 --cpu-quota 50000 --cpu-shares 7 --cpuset-cpus 0 \
          --allow security.insecure --jobs 3 --reproducible .",
     )
     .options
     .execution;
     assert_eq!(execution.network, BuildNetwork::None);
     assert_eq!(execution.shm_bytes, Some(1 << 20));
-    assert_eq!(execution.ulimits.len(), 1);
+    assert_eq!(execution.limits.ulimits.len(), 1);
     assert_eq!(
-        (execution.ulimits[0].soft, execution.ulimits[0].hard),
+        (
+            execution.limits.ulimits[0].soft,
+            execution.limits.ulimits[0].hard
+        ),
         (2, 3)
     );
+    let limits = execution.limits;
+    assert_eq!(limits.memory_bytes, Some(64 << 20));
+    assert_eq!(limits.memory_swap_bytes, Some(-1));
+    assert_eq!(
+        (limits.nano_cpus, limits.cpu_shares),
+        (Some(500_000_000), Some(7))
+    );
+    assert_eq!(limits.cpuset.as_deref(), Some("0"));
+    refused("-m 64m --memory-swap 32m .", "memory");
     assert!(execution.allow_insecure && execution.reproducible);
     assert_eq!(execution.jobs.map(std::num::NonZeroUsize::get), Some(3));
     refused("--allow everything .", "--allow everything");
     refused("--cgroup-parent x .", "--cgroup-parent=x");
     refused("--ssh default .", "SSH_AUTH_SOCK");
-    refused("--ssh key=/etc/passwd .", "no socket");
+    refused("--ssh key=/etc .", "files of private keys");
+    let agents = call("--ssh key=/etc/passwd,/etc/group .")
+        .options
+        .execution
+        .ssh;
+    let keys = ["/etc/passwd", "/etc/group"].map(PathBuf::from);
+    assert_eq!(agents["key"], SshAgent::Keys(keys.to_vec()));
     refused("--ssh key=/nonexistent .", "/nonexistent");
 }
 
@@ -293,7 +312,10 @@ fn what_has_no_effect_is_told() {
         }
     };
     check("--rm --builder x --provenance=false .", &[]);
-    check("-m 1g --squash .", &["--memory has no effect"]);
+    check(
+        "--cpuset-mems 0 --squash .",
+        &["--cpuset-mems has no effect"],
+    );
     check("--provenance=mode=max .", &["--provenance has no effect"]);
 }
 

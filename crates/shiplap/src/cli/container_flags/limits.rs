@@ -67,12 +67,6 @@ impl LimitFlags {
         if nano_cpus.is_some() && share.is_some() {
             return Err(FlagError::Conflict("--cpus", "--cpu-quota"));
         }
-        // The last of a name is meant.
-        let mut ulimits: Vec<Ulimit> = Vec::new();
-        for ulimit in self.ulimit {
-            ulimits.retain(|known| known.name != ulimit.name);
-            ulimits.push(ulimit);
-        }
         Ok(Limits {
             memory_bytes: self.memory.filter(|bytes| *bytes > 0),
             memory_swap_bytes: self.memory_swap.filter(|bytes| *bytes != 0),
@@ -80,16 +74,26 @@ impl LimitFlags {
             cpu_shares: self.cpu_shares.filter(|shares| *shares > 0),
             cpuset: self.cpuset_cpus,
             pids: self.pids_limit,
-            ulimits,
+            ulimits: last_of_each(self.ulimit),
             sysctls: self.sysctl.into_iter().collect(),
             oom_score_adj: self.oom_score_adj,
         })
     }
 }
 
+/// The last of a name is meant.
+pub(in crate::cli) fn last_of_each(given: Vec<Ulimit>) -> Vec<Ulimit> {
+    let mut ulimits: Vec<Ulimit> = Vec::new();
+    for ulimit in given {
+        ulimits.retain(|known| known.name != ulimit.name);
+        ulimits.push(ulimit);
+    }
+    ulimits
+}
+
 /// The processors, in billionths, that so many microseconds of each period come to; none without
 /// a quota.
-fn share(quota: Option<i64>, period: Option<u64>) -> Option<u64> {
+pub(in crate::cli) fn share(quota: Option<i64>, period: Option<u64>) -> Option<u64> {
     let quota = u64::try_from(quota?).ok().filter(|quota| *quota > 0)?;
     let period = period.filter(|period| *period > 0);
     let nano = u128::from(quota) * 1_000_000_000 / u128::from(period.unwrap_or(CPU_PERIOD_MICROS));

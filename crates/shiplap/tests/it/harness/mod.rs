@@ -8,10 +8,12 @@ pub(crate) mod browser;
 pub(crate) mod bucket;
 pub(crate) mod container;
 pub(crate) mod double;
+pub(crate) mod git;
 pub(crate) mod http;
 pub(crate) mod hub;
 pub(crate) mod image;
 pub(crate) mod judge;
+pub(crate) mod leftovers;
 pub(crate) mod listing;
 pub(crate) mod postgres;
 pub(crate) mod registry;
@@ -19,6 +21,7 @@ pub(crate) mod scene;
 pub(crate) mod table;
 pub(crate) mod tar;
 pub(crate) mod terminal;
+pub(crate) mod told;
 pub(crate) mod untar;
 pub(crate) mod user;
 pub(crate) mod visitor;
@@ -229,7 +232,7 @@ fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 impl Ran {
-    fn new<A: AsRef<OsStr>>(arguments: &[A], output: &Output) -> Self {
+    pub(crate) fn new<A: AsRef<OsStr>>(arguments: &[A], output: &Output) -> Self {
         let words: Vec<_> = arguments
             .iter()
             .map(|word| word.as_ref().to_string_lossy())
