@@ -32,10 +32,6 @@ fn what_is_wrong_is_said() {
     check(&["-t", "app:", context], &["app:"]);
     check(&["--target", "nothing", context], &["nothing", "target"]);
     check(&["--tga", "app", context], &["unknown flag", "--tga"]);
-    check(
-        &["--build-context", "other=/no/such", context],
-        &["/no/such"],
-    );
     check(&["--progress", "loud", context], &["loud", "plain"]);
     let file = |text: &str, words: &[&str]| {
         fs::write(store.path("app/Dockerfile"), text).unwrap();
