@@ -1,23 +1,27 @@
-//! `diff A B`: what differs between two images: sizes, configs, files. Read from the layer indexes;
+//! `diff A B`: what differs between two images: sizes, configs, packages, files. Read from the layer indexes;
 //! of content only what may be alike is read.
 //!
 //! It compares the images as they run: what their layers hide counts for sizes only. Times and
 //! extended attributes are not compared: each build has its own of the former.
 
 mod config;
+mod packages;
 
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::num::NonZero;
+use std::sync::Arc;
 
 use serde::Serialize;
-use shiplap_layer::stack::Type;
+use shiplap_layer::stack::{Layer, Stack, StackError, Type};
 use shiplap_model::Platform;
 
 pub use self::config::ConfigChange;
+pub use self::packages::PackageChange;
 use crate::analyze::opened::{self, OpenError, OpenedImage};
 use crate::analyze::paths::{Change, EntryId, PathId, Paths, PathsError};
 use crate::context::Context;
+use crate::packages::{Inventory, Unread};
 use crate::parallel;
 use crate::progress::Progress;
 
@@ -37,6 +41,10 @@ pub struct Comparison {
     pub shared_layers: usize,
     /// What differs in the configs, by name.
     pub config: Vec<ConfigChange>,
+    /// Packages that differ, by ecosystem and name.
+    pub packages: Vec<PackageChange>,
+    /// Records of packages that can't be read, as `IMAGE: PATH: REASON`; theirs may differ, too.
+    pub unread: Vec<String>,
     /// What differs in the trees, by path.
     pub files: Vec<FileChange>,
 }
@@ -95,6 +103,14 @@ pub enum CompareError {
     /// One can't be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The tree of one can't be read.
+    #[error("look into {image}: {source}")]
+    Stack {
+        /// Which.
+        image: String,
+        /// Why.
+        source: StackError,
+    },
     /// The layers of one can't be read.
     #[error("look into {image}: {source}")]
     Paths {
@@ -148,7 +164,19 @@ pub fn compare(
         after: &after,
         shared_layers,
     };
+    let inventories = (inventory(&before.image)?, inventory(&after.image)?);
+    let unread = |looked: &Looked, inventory: &Inventory| -> Vec<String> {
+        let tell =
+            |unread: &Unread| format!("{}: {}: {}", looked.image.name, unread.path, unread.reason);
+        inventory.unread.iter().map(tell).collect()
+    };
     Ok(Comparison {
+        packages: packages::changes(&inventories.0, &inventories.1),
+        unread: [
+            unread(&before, &inventories.0),
+            unread(&after, &inventories.1),
+        ]
+        .concat(),
         schema: SCHEMA,
         config: config::changes(&before.image.config, &after.image.config),
         files: pair.changes()?,
@@ -167,6 +195,21 @@ fn read(image: &OpenedImage) -> Result<Paths, CompareError> {
         })?;
     }
     Ok(paths)
+}
+
+/// The packages that an image holds.
+fn inventory(image: &OpenedImage) -> Result<Inventory, CompareError> {
+    let failed = |source| CompareError::Stack {
+        image: image.name.clone(),
+        source,
+    };
+    let mut layers: Vec<Arc<dyn Layer>> = Vec::new();
+    for layer in &image.layers {
+        layers.push(Arc::new(image.index(layer)?));
+    }
+    let tars: Vec<_> = image.layers.iter().map(|layer| &layer.tar).collect();
+    let stack = Stack::new(layers).map_err(failed)?;
+    crate::packages::read(&stack, &tars).map_err(failed)
 }
 
 impl Looked {

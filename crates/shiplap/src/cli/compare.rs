@@ -3,7 +3,7 @@
 use clap::Args;
 use shiplap_model::Platform;
 use shiplap_ops::analyze::paths::Change;
-use shiplap_ops::compare::{self, Comparison, ConfigChange, FileChange, FileSide};
+use shiplap_ops::compare::{self, Comparison, ConfigChange, FileChange, FileSide, PackageChange};
 
 use super::analyze::clean;
 use super::commit;
@@ -18,7 +18,7 @@ pub(crate) struct Diff {
     /// Print in JSON format (images; see docs/analyze.md)
     #[arg(long, requires = "other")]
     json: bool,
-    /// Files that are shown (images); 0 shows all
+    /// Packages and files that are shown (images); 0 shows all
     #[arg(
         short = 'n',
         long,
@@ -93,6 +93,10 @@ fn report(comparison: &Comparison, top: usize) -> String {
     let counts = (before.paths.to_string(), after.paths.to_string());
     text.push_str(&row("Paths", &counts.0, &counts.1, ""));
     text.push_str(&config(&comparison.config));
+    text.push_str(&packages(&comparison.packages, top));
+    for unread in &comparison.unread {
+        text.push_str(&format!("can't be read: {}\n", clean(unread)));
+    }
     text.push_str(&files(&comparison.files, top));
     text
 }
@@ -126,6 +130,36 @@ fn config(changes: &[ConfigChange]) -> String {
                 side(&change.after)
             ),
         });
+    }
+    text
+}
+
+fn packages(changes: &[PackageChange], top: usize) -> String {
+    if changes.is_empty() {
+        return "\nThe packages are the same.\n".to_owned();
+    }
+    let count = |is_it: fn(&PackageChange) -> bool| changes.iter().filter(|one| is_it(one)).count();
+    let mut text = format!(
+        "\nPACKAGES  {} added, {} in other versions, {} removed\n",
+        count(|one| one.before.is_empty()),
+        count(|one| !one.before.is_empty() && !one.after.is_empty()),
+        count(|one| one.after.is_empty())
+    );
+    let versions = |versions: &[String]| clean(&versions.join(", "));
+    for change in changes.iter().take(top) {
+        let name = format!("{:<6}  {}", change.ecosystem.name(), clean(&change.name));
+        let (before, after) = (versions(&change.before), versions(&change.after));
+        text.push_str(&match (change.before.is_empty(), change.after.is_empty()) {
+            (true, _) => format!("+ {name} {after}\n"),
+            (_, true) => format!("- {name} {before}\n"),
+            _ => format!("~ {name} {before} → {after}\n"),
+        });
+    }
+    if changes.len() > top {
+        text.push_str(&format!(
+            "{} more (--top 0 shows all)\n",
+            changes.len() - top
+        ));
     }
     text
 }

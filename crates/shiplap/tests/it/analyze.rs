@@ -477,3 +477,59 @@ fn two_images() {
     assert!(same.contains("The files are the same."), "{same}");
     store.refused(&["diff", "one:1", "127.0.0.1:1/nothing"]);
 }
+
+#[test]
+fn packages_of_two_images() {
+    let store = Store::new();
+    let status = |packages: &[(&str, &str)]| {
+        let stanza = |(name, version): &(&str, &str)| {
+            format!(
+                "Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: {version}\n\n"
+            )
+        };
+        packages.iter().map(stanza).collect::<String>()
+    };
+    let make = |debian: &str, python: &str| {
+        let metadata = format!("Metadata-Version: 2.1\nName: flask\nVersion: {python}\n");
+        let folder = format!("usr/lib/python3/dist-packages/flask-{python}.dist-info/METADATA");
+        recipe(&[&[
+            Entry::file("etc/os-release", b"ID=debian\nVERSION_ID=12\n"),
+            Entry::file("var/lib/dpkg/status", debian.as_bytes()),
+            Entry::file(&folder, metadata.as_bytes()),
+        ]])
+        .make()
+    };
+    let images = [
+        (
+            "one:1",
+            make(&status(&[("bash", "5.2"), ("gone", "1")]), "2.0"),
+        ),
+        (
+            "two:1",
+            make(&status(&[("bash", "5.3"), ("new", "2")]), "3.0"),
+        ),
+    ];
+    for (name, image) in &images {
+        let path = store.path("image.tar");
+        fs::write(&path, image.docker_archive(&[name])).unwrap();
+        store.ok(&["load", "-q", "-i", path.to_str().unwrap()]);
+    }
+    let found = store.json(&["diff", "--json", "one:1", "two:1"]);
+    let expected = json!([
+        {"ecosystem": "deb", "name": "bash", "before": ["5.2"], "after": ["5.3"]},
+        {"ecosystem": "deb", "name": "gone", "before": ["1"], "after": []},
+        {"ecosystem": "deb", "name": "new", "before": [], "after": ["2"]},
+        {"ecosystem": "python", "name": "flask", "before": ["2.0"], "after": ["3.0"]},
+    ]);
+    assert_eq!(found["packages"], expected);
+    let report = store.ok(&["diff", "one:1", "two:1"]);
+    for expected in [
+        "PACKAGES  1 added, 2 in other versions, 1 removed",
+        "~ deb     bash 5.2 → 5.3",
+        "+ deb     new 2",
+    ] {
+        assert!(report.contains(expected), "no {expected:?} in {report}");
+    }
+    let same = store.ok(&["diff", "one:1", "one:1"]);
+    assert!(same.contains("The packages are the same."), "{same}");
+}
