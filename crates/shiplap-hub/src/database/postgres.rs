@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use deadpool_postgres::{
     Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime as PoolRuntime,
+    TimeoutType,
 };
 use tokio::runtime::{Handle, Runtime};
 
@@ -86,6 +87,10 @@ impl Reach {
                 }
                 Err(PoolError::Backend(error)) if is_refused(&error) => {
                     return Err(told(&self.place, "open a connection", &error));
+                }
+                // It is there, but this hub asks too much of it.
+                Err(PoolError::Timeout(TimeoutType::Wait)) => {
+                    return Err(self.unavailable("all connections are in use".to_owned()));
                 }
                 Err(PoolError::Backend(error)) => address::with_causes(&error),
                 Err(error) => error.to_string(),

@@ -9,6 +9,7 @@ mod pages;
 mod pages_in_browser;
 mod people;
 mod power;
+mod replicas;
 mod webhooks;
 
 use serde_json::Value;

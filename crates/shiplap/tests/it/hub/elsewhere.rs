@@ -18,14 +18,14 @@ use crate::harness::postgres::{self, Postgres};
 use crate::harness::tar::Entry;
 
 /// A server and a bucket, with hubs on them.
-struct Sea {
-    postgres: Postgres,
-    bucket: Bucket,
+pub(super) struct Sea {
+    pub(super) postgres: Postgres,
+    pub(super) bucket: Bucket,
     world: World,
 }
 
 impl Sea {
-    fn new() -> Option<Self> {
+    pub(super) fn new() -> Option<Self> {
         let postgres = Postgres::start()?;
         let bucket = Bucket::start();
         let database = postgres.database("hub");
@@ -37,7 +37,7 @@ impl Sea {
         })
     }
 
-    fn hub(&self, is_second: bool, arguments: &[&str]) -> Hub {
+    pub(super) fn hub(&self, is_second: bool, arguments: &[&str]) -> Hub {
         Hub::begin(&Start {
             world: self.world.clone(),
             is_second,
@@ -50,6 +50,7 @@ impl Sea {
 /// Tests that look at what lies in a hub's folder, or need no hub's own place.
 const OF_FOLDERS: &[&str] = &[
     "hub::elsewhere",
+    "hub::replicas",
     "hub::power",
     "hub::it_is_checked_and_mended",
     "hub::hostile::it_listens_beyond_this_machine_only_when_told",

@@ -12,7 +12,7 @@ use crate::harness::hub::Hub;
 use crate::harness::image::small;
 
 /// A listener that answers these statuses, one a message; its address and what it got.
-fn listener(statuses: &'static [u16]) -> (String, Receiver<Message>) {
+pub(super) fn listener(statuses: &'static [u16]) -> (String, Receiver<Message>) {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}/hook", socket.local_addr().unwrap());
     let (got, messages) = channel();
