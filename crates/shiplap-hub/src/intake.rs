@@ -91,7 +91,9 @@ pub(crate) async fn store(
     let object = storage.complete(id, digest).await.map_err(lost)?;
     let blob = Blob { size_bytes, object };
     record(hub, name, ending, digest, Some(blob)).await?;
-    discard(hub, id).await;
+    // Nobody waits for what served the upload to be cleared away.
+    let (of, id) = (Arc::clone(hub), id.clone());
+    tokio::spawn(async move { discard(&of, &id).await });
     Ok(())
 }
 

@@ -244,11 +244,9 @@ impl Inner {
                 gone(Err(self.failed("abort", &path)(error)))?;
             }
         }
-        for version in 0..2 {
-            let path = self.tail(id, version);
-            let deleted = self.client.delete(&path).await;
-            gone(deleted.map_err(self.failed("remove", &path)))?;
-        }
+        let tails = [self.tail(id, 0), self.tail(id, 1)];
+        let (even, odd) = tokio::join!(self.remove(&tails[0]), self.remove(&tails[1]));
+        even.and(odd)?;
         if transfer.version > 0 {
             let of = id.clone();
             let write = self
@@ -257,6 +255,11 @@ impl Inner {
             write.await?;
         }
         Ok(())
+    }
+
+    async fn remove(&self, path: &Path) -> Result<(), StorageError> {
+        let deleted = self.client.delete(path).await;
+        gone(deleted.map_err(self.failed("remove", path)))
     }
 
     /// Objects below a folder, and folders.
@@ -372,8 +375,7 @@ impl Storage for S3 {
     fn remove<'a>(&'a self, object: &'a Object) -> Pending<'a, ()> {
         Box::pin(async move {
             let path = self.0.object(object);
-            let deleted = self.0.client.delete(&path).await;
-            gone(deleted.map_err(self.0.failed("remove", &path)))
+            self.0.remove(&path).await
         })
     }
 
