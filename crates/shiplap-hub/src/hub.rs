@@ -118,6 +118,14 @@ pub enum HubError {
         /// Why.
         source: BucketError,
     },
+    /// A bucket that does not answer as it should.
+    #[error("reach the storage {bucket:?}: {message}{}", hint(bucket))]
+    Unreachable {
+        /// Which.
+        bucket: Bucket,
+        /// Why.
+        message: String,
+    },
     /// No threads.
     #[error("start the threads: {source}")]
     Threads {
@@ -133,6 +141,14 @@ pub enum HubError {
     /// No hash can be made.
     #[error(transparent)]
     Password(#[from] PasswordError),
+}
+
+/// What mostly is the matter with a bucket that nobody gave a key for.
+fn hint(bucket: &Bucket) -> &'static str {
+    if bucket.has_key() {
+        return "";
+    }
+    " (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set, so the machine was asked for its role)"
 }
 
 /// The database's file in the folder.
@@ -197,18 +213,6 @@ fn s3(bucket: &Bucket, database: &Database) -> Result<Arc<dyn Storage>, HubError
     Ok(Arc::new(opened))
 }
 
-/// Asks a storage for something that nobody has: whether it can be asked.
-///
-/// # Errors
-/// [`StorageError`].
-pub(crate) async fn probe(storage: &dyn Storage) -> Result<(), StorageError> {
-    let nothing = Object::of_upload(&UploadId::random());
-    match storage.read(&nothing, 0, 1).await {
-        Err(StorageError::Absent { .. }) | Ok(_) => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
 /// What all requests share.
 pub(crate) struct Hub {
     pub(crate) options: Options,
@@ -259,6 +263,22 @@ impl Hub {
             wake: tokio::sync::Notify::new(),
             options,
         })
+    }
+
+    /// Asks the storage for something that nobody has: whether it can be asked.
+    pub(crate) async fn probe(&self) -> Result<(), HubError> {
+        let nothing = Object::of_upload(&UploadId::random());
+        let asked = self.storage.read(&nothing, 0, 1).await;
+        match (asked, &self.options.place.storage) {
+            (Ok(_) | Err(StorageError::Absent { .. }), _) => Ok(()),
+            (Err(StorageError::Unavailable { message, .. }), Some(bucket)) => {
+                Err(HubError::Unreachable {
+                    bucket: bucket.clone(),
+                    message,
+                })
+            }
+            (Err(error), _) => Err(error.into()),
+        }
     }
 
     /// Whether a repository of this name that comes to be is private.

@@ -77,7 +77,7 @@ pub fn serve(
     // Opening waits for the database.
     let hub = Arc::new(hub::Hub::open(options)?);
     runtime.block_on(async {
-        hub::probe(hub.storage.as_ref()).await?;
+        hub.probe().await?;
         let listening = server::Listening::open(&hub).await?;
         if let Some(address) = listening.address() {
             ready(address);

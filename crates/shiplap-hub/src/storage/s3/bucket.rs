@@ -88,6 +88,13 @@ impl Bucket {
         Ok(bucket)
     }
 
+    /// Whether somebody gave a key for it.
+    #[must_use]
+    pub fn has_key(&self) -> bool {
+        let mut settings = self.settings.iter();
+        settings.any(|(name, _)| name == "aws_access_key_id")
+    }
+
     /// Where it is, without a secret.
     pub(super) fn place(&self) -> String {
         let (name, prefix) = (&self.name, &self.prefix);
