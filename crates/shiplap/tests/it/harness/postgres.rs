@@ -164,13 +164,25 @@ impl Postgres {
         format!("{} -h 127.0.0.1 -p {port} -U hub {name}", program.display())
     }
 
+    /// Runs SQL beside hubs at work, who may be in its way: then it does nothing.
+    pub(crate) fn disturb(&self, database: &str, sql: &str) {
+        let mut command = self.psql(database, sql);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().unwrap();
+    }
+
     /// What SQL in a database yields.
     #[track_caller]
     pub(crate) fn sql(&self, database: &str, sql: &str) -> String {
+        judge::ask(&mut self.psql(database, sql))
+    }
+
+    fn psql(&self, database: &str, sql: &str) -> Command {
         let port = self.port.to_string();
         let mut command = self.command("psql");
         command.args(["-h", "127.0.0.1", "-p", &port, "-U", "hub", "-d", database]);
-        judge::ask(command.args(["-qAtX", "-c", sql]))
+        command.args(["-qAtX", "-c", sql]);
+        command
     }
 }
 

@@ -4,7 +4,7 @@
 use std::io::{BufReader, Write as _};
 use std::net::TcpStream;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::mirror::asked;
@@ -257,7 +257,7 @@ fn what_one_replica_knows_the_others_know() {
 fn a_database_that_starts_again_loses_nothing() {
     let Some(sea) = Sea::new() else { return };
     let hub = sea.hub(false, &["--access-log", "none"]);
-    let ended = AtomicBool::new(false);
+    let (ended, count) = (AtomicBool::new(false), AtomicUsize::new(0));
     let (acknowledged, strange) = std::thread::scope(|scope| {
         let pushing = scope.spawn(|| {
             let (mut acknowledged, mut strange) = (Vec::new(), Vec::new());
@@ -265,7 +265,10 @@ fn a_database_that_starts_again_loses_nothing() {
             while !ended.load(Ordering::Relaxed) {
                 let (tag, image) = (format!("v{number}"), small(&format!("image {number}")));
                 match push(&hub, &tag, &image) {
-                    None => acknowledged.push((tag, image)),
+                    None => {
+                        acknowledged.push((tag, image));
+                        count.fetch_add(1, Ordering::Relaxed);
+                    }
                     Some(reply)
                         if reply.status() == 503 && reply.header("retry-after").is_some() => {}
                     Some(reply) => strange.push(reply),
@@ -274,8 +277,19 @@ fn a_database_that_starts_again_loses_nothing() {
             }
             (acknowledged, strange)
         });
+        // Pushes go through before each end and after each start.
+        let wait = || {
+            let (before, begun) = (count.load(Ordering::Relaxed), Instant::now());
+            while count.load(Ordering::Relaxed) < before + 2 && !pushing.is_finished() {
+                assert!(
+                    begun.elapsed() < Duration::from_secs(120),
+                    "no push goes through"
+                );
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        };
         for round in 0..4 {
-            std::thread::sleep(Duration::from_millis(700));
+            wait();
             if round % 2 == 0 {
                 sea.postgres.kill();
             } else {
@@ -283,12 +297,12 @@ fn a_database_that_starts_again_loses_nothing() {
             }
             sea.postgres.go();
         }
-        std::thread::sleep(Duration::from_millis(700));
+        wait();
         ended.store(true, Ordering::Relaxed);
         pushing.join().unwrap()
     });
     assert!(strange.is_empty(), "{strange:?}");
-    assert!(acknowledged.len() > 10, "only {}", acknowledged.len());
+    assert!(acknowledged.len() >= 10, "only {}", acknowledged.len());
     for (tag, image) in &acknowledged {
         let target = format!("/v2/ship/app/manifests/{tag}");
         assert_eq!(

@@ -58,10 +58,8 @@ fn nothing_is_collected_that_is_needed() {
     let acknowledged = std::thread::scope(|scope| {
         let (hubs, image, ended) = (&hubs, &image, &ended);
         scope.spawn(|| {
-            let sql = "UPDATE repository_blobs SET linked_us = 0;
-              UPDATE repository_reviews SET due_us = 0; UPDATE blob_reviews SET due_us = 0";
             while !ended.load(Ordering::Relaxed) {
-                sea.postgres.sql("hub", sql);
+                no_grace(&sea);
             }
         });
         let clients: Vec<_> = (0..4)
@@ -74,14 +72,9 @@ fn nothing_is_collected_that_is_needed() {
     });
     assert!(acknowledged > 10, "only {acknowledged} pushes went through");
     // What nobody needs any longer is gone in the end, in the bucket, too.
-    sea.postgres
-        .sql("hub", "UPDATE repository_blobs SET linked_us = 0");
     let begun = Instant::now();
     loop {
-        sea.postgres
-            .sql("hub", "UPDATE repository_reviews SET due_us = 0");
-        sea.postgres
-            .sql("hub", "UPDATE blob_reviews SET due_us = 0");
+        no_grace(&sea);
         if sea.bucket.files("here/blobs").is_empty() {
             break;
         }
@@ -92,6 +85,17 @@ fn nothing_is_collected_that_is_needed() {
         std::thread::sleep(Duration::from_secs(1));
     }
     hubs[0].verb(&["check"]).assert_ok();
+}
+
+/// Makes everything old, and wants all of it looked at.
+fn no_grace(sea: &Sea) {
+    for sql in [
+        "UPDATE repository_blobs SET linked_us = 0",
+        "UPDATE repository_reviews SET due_us = 0",
+        "UPDATE blob_reviews SET due_us = 0",
+    ] {
+        sea.postgres.disturb("hub", sql);
+    }
 }
 
 /// Pushes an image and takes it away, over and over; how often it was acknowledged.
