@@ -33,9 +33,10 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(
     after_help = "Exit status: 0 if nothing as grave as --failure-threshold was found, 1 if something was, \
-                        2 if a file can't\nbe read. Rules are ignored by comments: # shiplap ignore=RULE before an \
-                        instruction, # shiplap global\nignore=RULE for the file, # check=skip=RULE as with BuildKit, \
-                        # hadolint ignore=CODE as with hadolint."
+                  2 if a file can't be read.\n\n\
+                  Comments leave rules out: # shiplap ignore=RULE before an instruction, \
+                  # shiplap global ignore=RULE for the file, # check=skip=RULE as with BuildKit, \
+                  # hadolint ignore=CODE as with hadolint."
 )]
 pub(crate) struct Lint {
     /// Set a build argument
