@@ -25,7 +25,11 @@ impl Area {
 /// Divides an area among `sizes`, which descend; the result is in their order.
 pub(super) fn divide(area: Area, sizes: &[f64]) -> Vec<Area> {
     let total: f64 = sizes.iter().sum();
-    let scale = area.width * area.height / total.max(f64::MIN_POSITIVE);
+    // Where nothing has a size, nothing gets a place.
+    let scale = match total > 0.0 {
+        true => area.width * area.height / total,
+        false => 0.0,
+    };
     let sizes: Vec<f64> = sizes.iter().map(|size| size * scale).collect();
     let mut areas = Vec::with_capacity(sizes.len());
     let mut rest = area;
