@@ -13,6 +13,7 @@ mod watch;
 pub use call::{Checked, check, outline, targets};
 pub use error::{BuildError, Cause};
 pub use finish::BuiltImage;
+pub use loading::forget_contexts;
 
 use std::io::{Read, Write};
 use std::num::NonZeroUsize;

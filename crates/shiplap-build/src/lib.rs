@@ -28,5 +28,7 @@ pub mod result;
 pub mod squash;
 
 pub use agents::AgentError;
-pub use build::{BuildError, Checked, Report, Streams, build, check, outline, targets};
+pub use build::{
+    BuildError, Checked, Report, Streams, build, check, forget_contexts, outline, targets,
+};
 pub use options::BuildOptions;

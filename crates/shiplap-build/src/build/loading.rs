@@ -2,7 +2,7 @@
 //! that is done with a Dockerfile, building or not.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,6 +16,16 @@ use crate::plan::{NamedContext, PlanInput};
 
 /// What files of contexts were is remembered here, in the store's directory.
 pub(super) const MEMORIES: &str = "contexts";
+
+/// Forgets what files of contexts were that are gone, with `all` those of all contexts; how many
+/// bytes that frees. What is asked for again is read again.
+///
+/// # Errors
+/// A store that can't be opened, and failures to remove.
+pub fn forget_contexts(context: &shiplap_ops::Context, all: bool) -> io::Result<u64> {
+    let store = context.store().map_err(io::Error::other)?;
+    context::prune_memories(&store.root().join(MEMORIES), all)
+}
 
 /// What it is brought with.
 pub(super) struct Loading<'l> {

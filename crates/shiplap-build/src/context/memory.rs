@@ -30,6 +30,7 @@ use shiplap_model::limits;
 
 use super::digest::ContentDigest;
 use super::entry::{Stamp, Time};
+use super::web_memory::WEB_PREFIX;
 
 const MAGIC: &[u8; 24] = b"shiplap stat memory 1\n\0\0";
 const RECORD_BYTES: usize = 84;
@@ -227,8 +228,8 @@ impl StatMemory {
     }
 }
 
-/// Removes memories in `directory` of contexts that are gone, with `all` those of all; what is no
-/// memory is let be. Says how many bytes that were.
+/// Removes memories in `directory` of contexts that are gone, with `all` those of all and of files
+/// of the web; what is no memory is let be. Says how many bytes that were.
 ///
 /// # Errors
 /// I/O failures; no directory is no memory.
@@ -240,8 +241,12 @@ pub fn prune_memories(directory: &Path, all: bool) -> io::Result<u64> {
     let mut bytes = 0;
     for entry in list {
         let entry = entry?;
+        let is_of_web = entry
+            .file_name()
+            .as_bytes()
+            .starts_with(WEB_PREFIX.as_bytes());
         let context = context_of(&entry.path());
-        if context.is_some_and(|context| all || !context.is_dir()) {
+        if context.is_some_and(|context| all || !context.is_dir()) || (all && is_of_web) {
             bytes += entry.metadata()?.len();
             std::fs::remove_file(entry.path())?;
         }

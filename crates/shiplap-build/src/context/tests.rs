@@ -361,6 +361,11 @@ fn remembers_files_that_did_not_change() {
     drop(made);
     assert!(prune_memories(memories.path(), false).unwrap() > 100);
     assert_eq!(count(), 1);
+    // What files of the web were goes with all only.
+    fs::write(memories.path().join("web-0123"), "ten bytes.").unwrap();
+    assert_eq!(prune_memories(memories.path(), false).unwrap(), 0);
+    assert_eq!(prune_memories(memories.path(), true).unwrap(), 10);
+    assert_eq!(count(), 1);
 }
 
 #[test]

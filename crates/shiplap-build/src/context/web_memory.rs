@@ -30,6 +30,9 @@ pub(super) struct KnownFile {
     pub(super) content: [u8; 32],
 }
 
+/// What names of memories of files of the web begin with.
+pub(super) const WEB_PREFIX: &str = "web-";
+
 /// The memory of one address.
 #[derive(Debug)]
 pub(super) struct WebMemory(Option<PathBuf>);
@@ -38,7 +41,7 @@ impl WebMemory {
     /// That of `address`, among those in `directory`; without one it forgets.
     pub(super) fn of(directory: Option<&Path>, address: &str) -> Self {
         let name = ContentDigest::of(address.as_bytes()).to_string();
-        let file = |directory: &Path| directory.join(format!("web-{}", &name[..32]));
+        let file = |directory: &Path| directory.join(format!("{WEB_PREFIX}{}", &name[..32]));
         Self(directory.map(file))
     }
 

@@ -356,7 +356,10 @@ impl CachePrune {
             return Ok(());
         }
         let session = face.session(true)?;
-        let report = build_cache::prune(&session.context, &options)?;
+        let mut report = build_cache::prune(&session.context, &options)?;
+        if !self.dry_run && self.filter.is_empty() && self.keep_storage.is_none() {
+            report.freed_bytes += shiplap_build::forget_contexts(&session.context, self.all)?;
+        }
         let (title, total) = match self.dry_run {
             true => (
                 "Would delete build cache objects:",
