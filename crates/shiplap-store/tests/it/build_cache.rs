@@ -336,6 +336,9 @@ fn builds_are_remembered() {
         std::fs::read_to_string(store.build_path("aa11").unwrap().join("log")).unwrap(),
         "hello"
     );
+    // Whoever made it may be about to tell more.
+    assert_eq!(store.remove_builds(&["aa11".to_owned()]).unwrap(), 0);
+    drop(first);
     assert_eq!(store.remove_builds(&["aa11".to_owned()]).unwrap(), 1);
     assert!(!store.build_path("aa11").unwrap().exists());
     assert_eq!(store.builds().unwrap().len(), 1);
