@@ -50,6 +50,8 @@ impl Client {
         for (name, value) in [
             ("Authorization", self.authorization.as_str()),
             ("Content-Type", kind),
+            // Without it docker-registry says of an OCI manifest that it is not there.
+            ("Accept", "application/vnd.oci.image.manifest.v1+json, */*"),
         ] {
             if !value.is_empty() {
                 head += &format!("{name}: {value}\r\n");
