@@ -367,6 +367,7 @@ impl Write for Hashed {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Lowercase digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -258,10 +258,11 @@ impl Database {
         E: From<DatabaseError> + Send + 'static,
     {
         let job = queue::job(work, done);
-        match &self.0 {
-            Kind::Sqlite(sqlite) => sqlite.enqueue(durability, job),
-            Kind::Postgres(postgres) => postgres.enqueue(durability, job),
-        }
+        let writer = match &self.0 {
+            Kind::Sqlite(sqlite) => sqlite.writer(),
+            Kind::Postgres(postgres) => postgres.writer(),
+        };
+        writer.enqueue(durability, job)
     }
 
     /// What the database finds wrong with itself; empty if nothing.

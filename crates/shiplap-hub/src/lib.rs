@@ -22,6 +22,7 @@ pub mod issuer;
 mod keeper;
 mod lease;
 mod linger;
+mod lock;
 pub mod metrics;
 mod mirror;
 mod openapi;

@@ -9,7 +9,7 @@
 mod coming;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -22,6 +22,7 @@ use crate::database::{DatabaseError, Durability};
 use crate::hub::{Hub, HubError};
 use crate::intake::{self, Whole};
 use crate::lease::Lease;
+use crate::lock::lock;
 use crate::records::blobs::{self, Blob};
 use crate::records::manifests::{self, Pushed, Stored};
 use crate::records::repositories::{self, Name};
@@ -117,8 +118,7 @@ async fn once(
     fetch: impl Future<Output = Result<(), Refusal>> + Send + 'static,
 ) -> Ended {
     let mut ended = {
-        let going = &hub.mirrors.going;
-        let mut going = going.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut going = lock(&hub.mirrors.going);
         match going.get(&key) {
             Some(ended) => ended.clone(),
             None => {
@@ -128,11 +128,7 @@ async fn once(
                 // It goes on though whoever asked first may go.
                 tokio::spawn(async move {
                     let outcome = fetch.await.map_err(Arc::new);
-                    let going = &of.mirrors.going;
-                    going
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .remove(&key);
+                    lock(&of.mirrors.going).remove(&key);
                     let _nobody_waits = tell.send(Some(outcome));
                 });
                 ended
@@ -202,8 +198,7 @@ pub(crate) async fn blob(
     }
     let key = format!("{}@{digest}", name.as_str());
     let coming = {
-        let all = &hub.mirrors.coming;
-        let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = lock(&hub.mirrors.coming);
         match all.get(&key) {
             Some(coming) => Arc::clone(coming),
             None => {
@@ -262,10 +257,7 @@ struct Tidy {
 
 impl Drop for Tidy {
     fn drop(&mut self) {
-        let all = &self.hub.mirrors.coming;
-        let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
-        all.remove(&self.key);
-        drop(all);
+        lock(&self.hub.mirrors.coming).remove(&self.key);
         let ended = self.ended.take().unwrap_or_else(|| {
             Err(Arc::new(Refusal::Upstream {
                 message: "the fetch ended".to_owned(),

@@ -5,7 +5,7 @@
 //! takes memory. Never logs or keeps a password.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use argon2::Argon2;
@@ -15,6 +15,8 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 
 use shiplap_model::limits;
+
+use crate::lock::lock;
 
 /// How long a password that was good is believed without a new check.
 const BELIEVED: Duration = Duration::from_secs(5 * 60);
@@ -184,14 +186,14 @@ impl Checker {
     }
 
     fn is_believed(&self, name: &[u8; 32]) -> bool {
-        let believed = self.believed.lock().unwrap_or_else(PoisonError::into_inner);
+        let believed = lock(&self.believed);
         believed
             .get(name)
             .is_some_and(|since| since.elapsed() < BELIEVED)
     }
 
     fn believe(&self, name: [u8; 32]) {
-        let mut believed = self.believed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut believed = lock(&self.believed);
         if believed.len() >= KEPT {
             believed.retain(|_, since| since.elapsed() < BELIEVED);
         }

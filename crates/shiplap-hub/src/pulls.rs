@@ -4,9 +4,10 @@
 //! and only that.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use crate::database::{Database, DatabaseError, Durability};
+use crate::lock::lock;
 use crate::records::repositories;
 
 /// Pulls that are not written yet.
@@ -18,7 +19,7 @@ pub struct Pulls {
 impl Pulls {
     /// Counts a pull.
     pub fn note(&self, repository: i64) {
-        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counted = lock(&self.counted);
         *counted.entry(repository).or_default() += 1;
     }
 
@@ -27,10 +28,7 @@ impl Pulls {
     /// # Errors
     /// [`DatabaseError`]; then it is counted on, and written the next time.
     pub async fn write(&self, database: &Database) -> Result<(), DatabaseError> {
-        let counted = {
-            let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::take(&mut *counted)
-        };
+        let counted = std::mem::take(&mut *lock(&self.counted));
         if counted.is_empty() {
             return Ok(());
         }
@@ -43,7 +41,7 @@ impl Pulls {
         });
         let outcome = write.await;
         if outcome.is_err() {
-            let mut now = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut now = lock(&self.counted);
             for (repository, count) in counted {
                 *now.entry(repository).or_default() += count;
             }

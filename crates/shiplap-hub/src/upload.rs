@@ -5,7 +5,7 @@
 //! digest turns out to be of another algorithm, the bytes are read again.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -18,6 +18,7 @@ use tokio::task::spawn_blocking;
 
 use crate::database::Database;
 use crate::lease::Lease;
+use crate::lock::lock;
 use crate::refusal::Refusal;
 use crate::storage::{Next, Progress, Sink, Storage, StorageError, UploadId};
 
@@ -132,10 +133,6 @@ impl Drop for Turn<'_> {
             turns.remove(&self.id);
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How taking a body ended.

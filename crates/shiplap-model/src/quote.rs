@@ -1,4 +1,5 @@
-//! Text and times as Go prints them, which is how Docker's histories and templates show them.
+//! Text and times as Go prints them, which is how Docker's histories and templates show them; and text
+//! within a page.
 
 /// Text in double quotes, as Go's `strconv.Quote` and `%q` write it.
 #[must_use]
@@ -47,6 +48,23 @@ pub fn is_printable(c: char) -> bool {
         | '\u{fff0}'..='\u{fffb}'
         | '\u{f0000}'..);
     c == ' ' || !(c.is_control() || c.is_whitespace() || is_invisible)
+}
+
+/// Text that is no markup, in HTML: between tags, or within quotes of either kind.
+#[must_use]
+pub fn html(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            c => escaped.push(c),
+        }
+    }
+    escaped
 }
 
 /// A length of time in nanoseconds, as Go's `time.Duration` shows it: `1m30s`, `1.5s`, `0s`.

@@ -5,6 +5,7 @@
 //! It changes nothing; what rewrites an image without its waste builds on [`waste::find`].
 
 pub mod bounds;
+pub(crate) mod content;
 pub mod opened;
 pub mod origin;
 pub mod paths;
@@ -15,8 +16,6 @@ pub mod score;
 pub mod steps;
 pub mod tree;
 pub mod waste;
-
-use std::fs::File;
 
 use shiplap_model::Platform;
 use shiplap_model::dockerfile::Dockerfile;
@@ -91,8 +90,8 @@ pub fn analyze(
     let platform = options.platform.as_ref();
     let image = opened::open(context, &options.image, platform, progress)?;
     let (paths, findings) = {
-        let (paths, tars) = read(&image)?;
-        let findings = waste::find(&paths, &tars)?;
+        let paths = read(&image)?;
+        let findings = waste::find(&paths, &image.tars())?;
         (paths, findings)
     };
     let steps = steps::steps(
@@ -119,14 +118,12 @@ pub fn analyze(
 }
 
 /// The paths of an image; each index is closed when it was read, so that memory holds one.
-fn read(image: &OpenedImage) -> Result<(Paths, Vec<&File>), AnalyzeError> {
+fn read(image: &OpenedImage) -> Result<Paths, AnalyzeError> {
     let mut paths = Paths::new();
-    let mut tars = Vec::new();
     for layer in &image.layers {
         paths.add(&image.index(layer)?)?;
-        tars.push(&layer.tar);
     }
-    Ok((paths, tars))
+    Ok(paths)
 }
 
 #[cfg(test)]

@@ -7,17 +7,15 @@
 mod config;
 mod packages;
 
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::num::NonZero;
-use std::sync::Arc;
+use std::io;
 
 use serde::Serialize;
-use shiplap_layer::stack::{Layer, Stack, StackError, Type};
+use shiplap_layer::stack::{Stack, StackError, Type};
 use shiplap_model::Platform;
 
 pub use self::config::ConfigChange;
 pub use self::packages::PackageChange;
+use crate::analyze::content;
 use crate::analyze::opened::{self, OpenError, OpenedImage};
 use crate::analyze::paths::{Change, EntryId, PathId, Paths, PathsError};
 use crate::context::Context;
@@ -203,13 +201,8 @@ fn inventory(image: &OpenedImage) -> Result<Inventory, CompareError> {
         image: image.name.clone(),
         source,
     };
-    let mut layers: Vec<Arc<dyn Layer>> = Vec::new();
-    for layer in &image.layers {
-        layers.push(Arc::new(image.index(layer)?));
-    }
-    let tars: Vec<_> = image.layers.iter().map(|layer| &layer.tar).collect();
-    let stack = Stack::new(layers).map_err(failed)?;
-    crate::packages::read(&stack, &tars).map_err(failed)
+    let stack = Stack::new(image.indexes()?).map_err(failed)?;
+    crate::packages::read(&stack, &image.tars()).map_err(failed)
 }
 
 impl Looked {
@@ -243,20 +236,8 @@ impl Looked {
     fn hash(&self, id: EntryId) -> Result<blake3::Hash, CompareError> {
         let content = self.paths.content(id);
         let layer = self.image.layers.get(content.layer);
-        let read = |tar: &File| {
-            let mut reader = content.reader(tar);
-            let mut buffer = vec![0; BUFFER];
-            let mut hasher = blake3::Hasher::new();
-            loop {
-                let count = reader.read(&mut buffer)?;
-                if count == 0 {
-                    return Ok(hasher.finalize());
-                }
-                hasher.update(buffer.get(..count).unwrap_or_default());
-            }
-        };
         let hash = match layer {
-            Some(layer) => read(&layer.tar),
+            Some(layer) => content::hash(&content, &layer.tar, u64::MAX),
             None => Err(io::ErrorKind::NotFound.into()),
         };
         hash.map_err(|source| CompareError::Read {
@@ -266,9 +247,6 @@ impl Looked {
         })
     }
 }
-
-/// Bytes that are read at once.
-const BUFFER: usize = 128 << 10;
 
 /// Two images side by side.
 struct Pair<'a> {
@@ -288,8 +266,7 @@ impl Pair<'_> {
             Some(false) => {}
             None => alike.push(sides),
         });
-        let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let same = parallel::map(&alike, workers, |sides| match *sides {
+        let same = parallel::map(&alike, parallel::workers(), |sides| match *sides {
             (Some(one), Some(other)) => {
                 Ok::<_, CompareError>(self.before.hash(one)? == self.after.hash(other)?)
             }

@@ -1,7 +1,13 @@
 //! The same work on several things at once.
 
+use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+
+/// As many workers as the machine has processors for.
+pub(crate) fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}
 
 /// Does `work` on each of `items`, `workers` at a time, in their order; the results in that order.
 /// After a failure no more items are begun, and the first failure is the result.

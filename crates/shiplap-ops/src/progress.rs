@@ -67,6 +67,28 @@ pub enum LayerState<'a> {
     Loaded,
 }
 
+impl LayerState<'_> {
+    /// Bytes so far and in all, of a state that has them.
+    #[must_use]
+    pub fn transfer(self) -> Option<(u64, u64)> {
+        match self {
+            Self::Downloading {
+                done_bytes,
+                total_bytes,
+            }
+            | Self::Pushing {
+                done_bytes,
+                total_bytes,
+            }
+            | Self::Loading {
+                done_bytes,
+                total_bytes,
+            } => Some((done_bytes, total_bytes)),
+            _ => None,
+        }
+    }
+}
+
 /// Takes every event and does nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;

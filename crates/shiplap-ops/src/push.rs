@@ -126,17 +126,8 @@ pub fn push_as(
     compression: Option<LayerCompression>,
     progress: &dyn Progress,
 ) -> Result<PushedImage, PushError> {
-    let store = context.store()?;
-    let lease = store.lease()?;
-    let push = Push {
-        context,
-        store,
-        lease: &lease,
-        client: context.client(),
-        reference,
-        compression,
-        progress,
-    };
+    let lease = context.store()?.lease()?;
+    let push = Push::new(context, &lease, reference, compression, progress);
     let own = push.own_manifests(id)?;
     if let Some(pushed) = push.unchanged(id, &own)? {
         return Ok(pushed);
@@ -153,6 +144,26 @@ struct Push<'a> {
     reference: &'a Reference,
     compression: Option<LayerCompression>,
     progress: &'a dyn Progress,
+}
+
+impl<'a> Push<'a> {
+    fn new(
+        context: &'a Context,
+        lease: &'a Lease,
+        reference: &'a Reference,
+        compression: Option<LayerCompression>,
+        progress: &'a dyn Progress,
+    ) -> Self {
+        Self {
+            context,
+            store: lease.store(),
+            lease,
+            client: context.client(),
+            reference,
+            compression,
+            progress,
+        }
+    }
 }
 
 impl Push<'_> {

@@ -9,10 +9,9 @@ mod spdx;
 mod tests;
 
 use std::str::FromStr;
-use std::sync::Arc;
 
 use jiff::Timestamp;
-use shiplap_layer::stack::{Layer, Stack, StackError};
+use shiplap_layer::stack::{Stack, StackError};
 use shiplap_model::{DiffId, Digest, ImageConfig, ImageId, Platform, Reference};
 
 use crate::analyze::opened::{self, OpenError, OpenedImage};
@@ -103,12 +102,7 @@ pub fn sbom(
 ) -> Result<Sbom, SbomError> {
     let platform = options.platform.as_ref();
     let image = opened::open(context, &options.image, platform, progress)?;
-    let mut layers: Vec<Arc<dyn Layer>> = Vec::new();
-    for layer in &image.layers {
-        layers.push(Arc::new(image.index(layer)?));
-    }
-    let tars: Vec<_> = image.layers.iter().map(|layer| &layer.tar).collect();
-    let inventory = packages::read(&Stack::new(layers)?, &tars)?;
+    let inventory = packages::read(&Stack::new(image.indexes()?)?, &image.tars())?;
     Ok(document(&subject(&image), inventory, options.format))
 }
 

@@ -60,7 +60,7 @@ impl Teller {
             Style::Quiet => {}
             Style::Lines(told) => {
                 let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
-                if transfer(state).is_none()
+                if state.transfer().is_none()
                     && told.insert(id.to_owned(), words.clone()).as_ref() != Some(&words)
                 {
                     self.output.talk(&format!("{id}: {words}"));
@@ -74,7 +74,7 @@ impl Teller {
                     bar
                 });
                 bar.set_message(words);
-                match transfer(state) {
+                match state.transfer() {
                     Some((done_bytes, total_bytes)) => {
                         if bar.length() != Some(total_bytes) {
                             bar.set_style(bar_style());
@@ -141,27 +141,8 @@ fn words(state: LayerState<'_>) -> String {
     }
 }
 
-/// Bytes so far and in all, of a state that has them.
-fn transfer(state: LayerState<'_>) -> Option<(u64, u64)> {
-    match state {
-        LayerState::Downloading {
-            done_bytes,
-            total_bytes,
-        }
-        | LayerState::Pushing {
-            done_bytes,
-            total_bytes,
-        }
-        | LayerState::Loading {
-            done_bytes,
-            total_bytes,
-        } => Some((done_bytes, total_bytes)),
-        _ => None,
-    }
-}
-
 fn is_final(state: LayerState<'_>) -> bool {
-    transfer(state).is_none() && !matches!(state, LayerState::Queued | LayerState::Waiting)
+    state.transfer().is_none() && !matches!(state, LayerState::Queued | LayerState::Waiting)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
@@ -18,6 +19,7 @@ use super::Bench;
 use super::http::Client;
 use super::measure::Line;
 use super::peers::{Registry, Tool, wait_for};
+use crate::image::hex;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
@@ -60,10 +62,7 @@ impl Server {
                 servers.push(Self::hub(binary, &bench.fresh(tool)?)?);
             }
         }
-        let folder = bench.scratch().join(format!("peer-{}", servers.len()));
-        let folder = tempfile::Builder::new()
-            .tempdir_in(folder.parent().unwrap_or(&folder))?
-            .keep();
+        let folder = tempfile::tempdir_in(bench.scratch())?.keep();
         let registry = Registry::start(&folder)?;
         servers.push(Self {
             name: "registry",
@@ -119,7 +118,7 @@ impl Server {
 
     /// A token for the repository that everything is measured in.
     fn token(&self) -> anyhow::Result<String> {
-        let basic = base64(format!("{USER}:{PASSWORD}").as_bytes());
+        let basic = BASE64_STANDARD.encode(format!("{USER}:{PASSWORD}"));
         let mut client = Client::connect(&self.address, &format!("Basic {basic}"))?;
         let path = format!("/token?scope=repository:{REPOSITORY}:pull,push");
         let answer = client.ask("GET", &path, "", b"")?;
@@ -135,33 +134,8 @@ impl Server {
 
 const REPOSITORY: &str = "bench/app";
 
-/// RFC 4648, for one header.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for group in bytes.chunks(3) {
-        let number = group
-            .iter()
-            .fold(0_u32, |number, byte| number << 8 | u32::from(*byte))
-            << (8 * (3 - group.len()));
-        for place in 0..4 {
-            let digit = DIGITS[(number >> (18 - 6 * place) & 63) as usize];
-            text.push(if place <= group.len() {
-                digit.into()
-            } else {
-                '='
-            });
-        }
-    }
-    text
-}
-
 fn digest(bytes: &[u8]) -> String {
-    let hex: String = Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("sha256:{hex}")
+    format!("sha256:{}", hex(&Sha256::digest(bytes)))
 }
 
 /// A blob that no other number gives.

@@ -81,25 +81,16 @@ impl Progress for Talk<'_, '_> {
 }
 
 fn words(state: LayerState<'_>) -> Option<String> {
-    let part = |done: u64, total: u64| {
-        let size = shiplap_model::units::human_size;
-        format!("{} / {}", size(done), size(total))
-    };
+    let size = shiplap_model::units::human_size;
     Some(match state {
         LayerState::Queued | LayerState::Exists => return None,
         LayerState::Waiting => "waiting for another process".to_owned(),
-        LayerState::Downloading {
-            done_bytes,
-            total_bytes,
+        LayerState::Downloading { .. }
+        | LayerState::Pushing { .. }
+        | LayerState::Loading { .. } => {
+            let (done, total) = state.transfer()?;
+            format!("{} / {}", size(done), size(total))
         }
-        | LayerState::Pushing {
-            done_bytes,
-            total_bytes,
-        }
-        | LayerState::Loading {
-            done_bytes,
-            total_bytes,
-        } => part(done_bytes, total_bytes),
         LayerState::Pulled => "pulled".to_owned(),
         LayerState::Pushed => "pushed".to_owned(),
         LayerState::Present => "there already".to_owned(),

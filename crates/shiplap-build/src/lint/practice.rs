@@ -135,6 +135,37 @@ pub(super) struct Step<'f> {
     scripts: Vec<(usize, Script)>,
 }
 
+/// A look at one script of a step.
+struct Look<'l, 'f> {
+    file: &'l File<'f>,
+    view: &'l View<'f>,
+    /// Of the step, in its stage.
+    number: usize,
+    step: &'l Step<'f>,
+    /// Where the script begins in the step's joined text.
+    at: usize,
+    script: &'l Script,
+}
+
+impl<'f> View<'f> {
+    /// A look at each of the scripts, in their order.
+    fn looks<'l>(&'l self, file: &'l File<'f>) -> impl Iterator<Item = Look<'l, 'f>> {
+        self.steps
+            .iter()
+            .enumerate()
+            .flat_map(move |(number, step)| {
+                step.scripts.iter().map(move |(at, script)| Look {
+                    file,
+                    view: self,
+                    number,
+                    step,
+                    at: *at,
+                    script,
+                })
+            })
+    }
+}
+
 /// What runs commands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Shell {

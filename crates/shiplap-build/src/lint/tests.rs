@@ -32,6 +32,16 @@ fn input() -> PlanInput {
     }
 }
 
+/// One who reviews knowing nothing but the text.
+pub(super) fn with_reviewer<T>(wishes: Wishes<'_>, ask: impl FnOnce(&Reviewer<'_>) -> T) -> T {
+    ask(&Reviewer {
+        input: &input(),
+        resolved: &Resolved::default(),
+        ignored: None,
+        wishes,
+    })
+}
+
 /// What is wrong with all cases of a table, at once.
 fn run(name: &str, check: impl Fn(&Value) -> Result<(), String>) {
     let cases = table(name);

@@ -210,8 +210,7 @@ pub(crate) async fn create(mut call: Call) -> Result<Response, Refusal> {
         reason: "not of public, read, write, delete, admin",
     })?;
     let level = levels.into_iter().max().unwrap_or(Level::Read);
-    const DAY_US: i64 = 24 * 3600 * 1_000_000;
-    let expires = wanted.days.map(|days| now_us() + i64::from(days) * DAY_US);
+    let expires = tokens::expiry_us(wanted.days);
     let named = label.clone();
     let write = call.hub.database.write(Durability::Durable, move |tx| {
         tokens::add(tx, user, &named, level, expires)
@@ -228,6 +227,12 @@ pub(crate) async fn create(mut call: Call) -> Result<Response, Refusal> {
 
 /// `DELETE /v2/access-tokens/<number>`.
 pub(crate) async fn remove(call: Call) -> Result<Response, Refusal> {
+    revoke(&call).await?;
+    Ok(answer(StatusCode::NO_CONTENT, Body::empty()))
+}
+
+/// Ends the token that the path names; one that is not the caller's is not there.
+pub(crate) async fn revoke(call: &Call) -> Result<(), Refusal> {
     let user = call.user()?.id;
     let number = call.parameters.get("token").parse::<i64>();
     let id = number.map_err(|_| Refusal::NoRoute)?;
@@ -235,8 +240,8 @@ pub(crate) async fn remove(call: Call) -> Result<Response, Refusal> {
         .hub
         .database
         .write(Durability::Durable, move |tx| tokens::remove(tx, user, id));
-    if write.await? {
-        return Ok(answer(StatusCode::NO_CONTENT, Body::empty()));
+    match write.await? {
+        true => Ok(()),
+        false => Err(Refusal::NoRoute),
     }
-    Err(Refusal::NoRoute)
 }

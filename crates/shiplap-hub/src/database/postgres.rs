@@ -7,10 +7,8 @@
 //! transaction came to be. So a database that is started again is a pause, and what can't be had
 //! after that is [`DatabaseError::Unavailable`], never a guess.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::{
@@ -21,8 +19,8 @@ use tokio::runtime::{Handle, Runtime};
 
 use self::trouble::{Trouble, is_refused, told};
 use self::within::Within;
-use super::queue::{BATCH, Boxed, Job, is_durable};
-use super::{DatabaseError, Durability, Tx, Value};
+use super::queue::{Boxed, Job, Writer, is_durable};
+use super::{DatabaseError, Tx, Value};
 
 mod address;
 mod cover;
@@ -109,8 +107,7 @@ pub(super) struct Postgres {
     reach: Arc<Reach>,
     /// Drives the connections, whoever waits for them; taken when it ends.
     runtime: Option<Runtime>,
-    queue: Mutex<Option<Sender<Boxed>>>,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    writer: Writer,
 }
 
 impl Postgres {
@@ -150,17 +147,13 @@ impl Postgres {
         let client = reach.client()?;
         runtime.block_on(migration::bring_up(&reach, &client))?;
         drop(client);
-        let (queue, jobs) = channel();
         let of_writer = Arc::clone(&reach);
-        let writer = std::thread::Builder::new()
-            .name("hub-database".to_owned())
-            .spawn(move || write_all(&of_writer, &jobs))
+        let writer = Writer::start(move |batch| write(&of_writer, batch))
             .map_err(|error| sql("start a thread", error.to_string()))?;
         Ok(Self {
             reach,
             runtime: Some(runtime),
-            queue: Mutex::new(Some(queue)),
-            writer: Mutex::new(Some(writer)),
+            writer,
         })
     }
 
@@ -192,34 +185,18 @@ impl Postgres {
         }
     }
 
-    pub(super) fn enqueue(
-        &self,
-        durability: Durability,
-        job: Box<dyn Job>,
-    ) -> Result<(), DatabaseError> {
-        lock(&self.queue)
-            .as_ref()
-            .and_then(|queue| queue.send((durability, job)).ok())
-            .ok_or(DatabaseError::Closed)
+    pub(super) fn writer(&self) -> &Writer {
+        &self.writer
     }
 }
 
-/// Ends the queue, and waits for what stands in it.
 impl Drop for Postgres {
     fn drop(&mut self) {
-        lock(&self.queue).take();
-        if let Some(writer) = lock(&self.writer).take() {
-            // A writer that panicked has told nobody; there is nothing to add here.
-            let _ended = writer.join();
-        }
+        self.writer.end();
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Ends a connection that nobody should use again.
@@ -234,21 +211,6 @@ pub(super) fn integrity(tx: &dyn Tx) -> Result<Vec<String>, DatabaseError> {
     let failures = tx.number(sql, &[])?;
     let line = format!("{failures} pages failed their checksum");
     Ok((failures > 0).then_some(line).into_iter().collect())
-}
-
-/// The writer's life: takes what waits, runs it in one transaction, tells everybody.
-fn write_all(reach: &Reach, jobs: &Receiver<Boxed>) {
-    while let Ok(first) = jobs.recv() {
-        let mut batch = vec![first];
-        while batch.len() < BATCH {
-            let Ok(next) = jobs.try_recv() else { break };
-            batch.push(next);
-        }
-        let ended = write(reach, &mut batch);
-        for (_, job) in batch {
-            job.tell(ended.clone());
-        }
-    }
 }
 
 /// Why a transaction did not come to be.

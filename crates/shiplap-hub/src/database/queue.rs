@@ -3,10 +3,83 @@
 //!
 //! Knows no connection and no SQL.
 
+use std::io;
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
 use super::{DatabaseError, Durability, Tx};
+use crate::lock::lock;
 
 /// Most writes that share a transaction: bounds how long the first of them waits.
-pub(super) const BATCH: usize = 256;
+const BATCH: usize = 256;
+
+/// The one thread of a hub that writes to its database, and what waits for it.
+pub(super) struct Writer {
+    queue: Mutex<Option<Sender<Boxed>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    /// Begins; `write` runs a batch in one transaction.
+    pub(super) fn start(
+        write: impl FnMut(&mut [Boxed]) -> Result<(), DatabaseError> + Send + 'static,
+    ) -> io::Result<Self> {
+        let (queue, jobs) = channel();
+        let thread = std::thread::Builder::new()
+            .name("hub-database".to_owned())
+            .spawn(move || write_all(write, &jobs))?;
+        Ok(Self {
+            queue: Mutex::new(Some(queue)),
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Puts a job at the end.
+    pub(super) fn enqueue(
+        &self,
+        durability: Durability,
+        job: Box<dyn Job>,
+    ) -> Result<(), DatabaseError> {
+        lock(&self.queue)
+            .as_ref()
+            .and_then(|queue| queue.send((durability, job)).ok())
+            .ok_or(DatabaseError::Closed)
+    }
+
+    /// Ends the queue, and waits for what stands in it.
+    pub(super) fn end(&self) {
+        lock(&self.queue).take();
+        if let Some(thread) = lock(&self.thread).take() {
+            // A writer that panicked has told nobody; there is nothing to add here.
+            let _ended = thread.join();
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// The writer's life: takes what waits, runs it in one transaction, tells everybody.
+fn write_all(
+    mut write: impl FnMut(&mut [Boxed]) -> Result<(), DatabaseError>,
+    jobs: &Receiver<Boxed>,
+) {
+    while let Ok(first) = jobs.recv() {
+        let mut batch = vec![first];
+        while batch.len() < BATCH {
+            let Ok(next) = jobs.try_recv() else { break };
+            batch.push(next);
+        }
+        let ended = write(&mut batch);
+        for (_, job) in batch {
+            job.tell(ended.clone());
+        }
+    }
+}
 
 /// A write that waits for its turn.
 pub(super) trait Job: Send {

@@ -4,16 +4,15 @@
 //! line's verbs) may write, too, and wait for each other by SQLite's own locks.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use super::queue::{BATCH, Boxed, Job, is_durable};
-use super::{DatabaseError, Dialect, Durability, Row, Tx, Value};
+use super::queue::{Boxed, Job, Writer, is_durable};
+use super::{DatabaseError, Dialect, Row, Tx, Value};
+use crate::lock::lock;
 
 mod migration;
 
@@ -27,19 +26,15 @@ const KEPT_READERS: usize = 16;
 pub(super) struct Sqlite {
     path: PathBuf,
     readers: Mutex<Vec<Connection>>,
-    queue: Mutex<Option<Sender<Boxed>>>,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    writer: Writer,
 }
 
 impl Sqlite {
     pub(super) fn open(path: &Path) -> Result<Self, DatabaseError> {
         let mut connection = connect(path)?;
         migration::bring_up(&mut connection, path)?;
-        let (queue, jobs) = channel();
         let of_writer = path.to_owned();
-        let writer = std::thread::Builder::new()
-            .name("hub-database".to_owned())
-            .spawn(move || write_all(&connection, &of_writer, &jobs))
+        let writer = Writer::start(move |batch| transaction(&connection, &of_writer, batch))
             .map_err(|error| DatabaseError::Sql {
                 action: "start a thread",
                 place: path.display().to_string(),
@@ -48,8 +43,7 @@ impl Sqlite {
         Ok(Self {
             path: path.to_owned(),
             readers: Mutex::new(Vec::new()),
-            queue: Mutex::new(Some(queue)),
-            writer: Mutex::new(Some(writer)),
+            writer,
         })
     }
 
@@ -76,15 +70,8 @@ impl Sqlite {
         outcome
     }
 
-    pub(super) fn enqueue(
-        &self,
-        durability: Durability,
-        job: Box<dyn Job>,
-    ) -> Result<(), DatabaseError> {
-        lock(&self.queue)
-            .as_ref()
-            .and_then(|queue| queue.send((durability, job)).ok())
-            .ok_or(DatabaseError::Closed)
+    pub(super) fn writer(&self) -> &Writer {
+        &self.writer
     }
 }
 
@@ -102,21 +89,6 @@ pub(super) fn integrity(tx: &dyn Tx) -> Result<Vec<String>, DatabaseError> {
     Ok(found)
 }
 
-/// Ends the queue, and waits for what stands in it.
-impl Drop for Sqlite {
-    fn drop(&mut self) {
-        lock(&self.queue).take();
-        if let Some(writer) = lock(&self.writer).take() {
-            // A writer that panicked has told nobody; there is nothing to add here.
-            let _ended = writer.join();
-        }
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 fn connect(path: &Path) -> Result<Connection, DatabaseError> {
     let fail = failure("open", path);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -129,21 +101,6 @@ fn connect(path: &Path) -> Result<Connection, DatabaseError> {
         .pragma_update(None, "foreign_keys", true)
         .map_err(&fail)?;
     Ok(connection)
-}
-
-/// The writer's life: takes what waits, runs it in one transaction, tells everybody.
-fn write_all(connection: &Connection, path: &Path, jobs: &Receiver<Boxed>) {
-    while let Ok(first) = jobs.recv() {
-        let mut batch = vec![first];
-        while batch.len() < BATCH {
-            let Ok(next) = jobs.try_recv() else { break };
-            batch.push(next);
-        }
-        let ended = transaction(connection, path, &mut batch);
-        for (_, job) in batch {
-            job.tell(ended.clone());
-        }
-    }
 }
 
 /// Runs a batch in one transaction.

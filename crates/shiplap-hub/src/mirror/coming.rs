@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
@@ -17,6 +17,7 @@ use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use tokio::sync::watch;
 
+use crate::lock::lock;
 use crate::refusal::Refusal;
 
 /// What is kept in memory of a blob that comes, in bytes.
@@ -102,7 +103,7 @@ impl Coming {
 
     fn push(&self, piece: Bytes) {
         let length = piece.len() as u64;
-        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut window = lock(&self.window);
         window.push(piece);
         drop(window);
         self.state.send_modify(|state| state.arrived += length);
@@ -223,11 +224,7 @@ impl Follower {
                 Some(Ok(())) => self.length,
                 None => self.length - 1,
             };
-            let found = {
-                let window = &self.coming.window;
-                let window = window.lock().unwrap_or_else(PoisonError::into_inner);
-                window.find(self.at, end)
-            };
+            let found = lock(&self.coming.window).find(self.at, end);
             match (found, state.ended) {
                 (Found::Piece(piece), _) => {
                     self.at += piece.len() as u64;

@@ -11,7 +11,7 @@ use std::fmt;
 use pulldown_cmark::{
     Alignment, Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd, html,
 };
-use shiplap_model::limits;
+use shiplap_model::{limits, quote};
 
 /// What stands before the name of a heading.
 const PREFIX: &str = "readme-";
@@ -28,7 +28,7 @@ pub(super) fn render(markdown: &str) -> String {
     match html::write_html_fmt(&mut bounded, inert.events.into_iter()) {
         Ok(()) => bounded.0,
         // Markup that grows so is no README's; its text is.
-        Err(fmt::Error) => format!("<pre>{}</pre>", escaped(markdown)),
+        Err(fmt::Error) => format!("<pre>{}</pre>", quote::html(markdown)),
     }
 }
 
@@ -106,7 +106,7 @@ impl<'m> Inert<'m> {
             .then(|| target(address))
             .flatten();
         if let Some(target) = &target {
-            let address = escaped(target);
+            let address = quote::html(target);
             let link =
                 format!("<a href=\"{address}\" rel=\"nofollow noopener noreferrer ugc\"{more}>");
             self.events.push(Event::InlineHtml(link.into()));
@@ -184,22 +184,6 @@ fn target(address: &str) -> Option<String> {
         .iter()
         .any(|known| scheme.eq_ignore_ascii_case(known));
     (is_of_hub || is_known).then(|| address.to_owned())
-}
-
-/// Text that is no markup.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

@@ -16,8 +16,6 @@ use crate::refusal::Refusal;
 /// Longest name of a token.
 const LABEL_CHARACTERS: usize = 100;
 
-const DAY_US: i64 = 24 * 3600 * 1_000_000;
-
 struct Row {
     id: i64,
     name: String,
@@ -149,7 +147,7 @@ pub(crate) async fn add(call: Call) -> Result<Response, Refusal> {
         let wrong = "A token needs a name, what it may do, and a number of days or none.";
         return listed(&call, StatusCode::BAD_REQUEST, None, wrong).await;
     };
-    let expires = days.map(|days| now_us() + i64::from(days) * DAY_US);
+    let expires = tokens::expiry_us(days);
     let write = call.hub.database.write(Durability::Durable, move |tx| {
         tokens::add(tx, user, &label, level, expires)
     });
@@ -159,17 +157,8 @@ pub(crate) async fn add(call: Call) -> Result<Response, Refusal> {
 
 /// `POST /account/tokens/<number>/revoke`: of an access token, or of a browser.
 pub(crate) async fn revoke(call: Call) -> Result<Response, Refusal> {
-    let user = call.user()?.id;
-    let number = call.parameters.get("token").parse::<i64>();
-    let id = number.map_err(|_| Refusal::NoRoute)?;
-    let write = call
-        .hub
-        .database
-        .write(Durability::Durable, move |tx| tokens::remove(tx, user, id));
-    match write.await? {
-        true => Ok(super::see_other("/account/tokens")),
-        false => Err(Refusal::NoRoute),
-    }
+    crate::api::token::revoke(&call).await?;
+    Ok(super::see_other("/account/tokens"))
 }
 
 #[cfg(test)]

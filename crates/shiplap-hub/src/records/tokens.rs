@@ -34,6 +34,13 @@ pub struct AccessToken {
 /// How exactly the last use is kept.
 const USED_GRAIN_US: i64 = 10 * 60 * 1_000_000;
 
+/// When a token ends that is good for so many days from now on; one without a number never does.
+#[must_use]
+pub fn expiry_us(days: Option<u32>) -> Option<i64> {
+    const DAY_US: i64 = 24 * 3600 * 1_000_000;
+    days.map(|days| now_us() + i64::from(days) * DAY_US)
+}
+
 fn secret(token: &str) -> String {
     random::hex(&Sha256::digest(token))
 }

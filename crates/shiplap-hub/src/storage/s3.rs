@@ -10,7 +10,7 @@
 //! that a record names: uploads have their turns (`crate::upload`), and one that ended is no more.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -25,6 +25,7 @@ use tokio::sync::Semaphore;
 
 use super::{Listed, Object, Pending, Progress, Sink, Storage, StorageError, UploadId};
 use crate::database::{Database, DatabaseError, Durability};
+use crate::lock::lock;
 use crate::records::transfers::{self, Transfer};
 
 mod bucket;
@@ -294,10 +295,6 @@ impl Inner {
         }
         Ok((objects, strange))
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What is not there is gone already.

@@ -5,9 +5,11 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use shiplap_layer::erofs::{LayerIndex, ReadError};
 use shiplap_layer::ingest;
+use shiplap_layer::stack::Layer;
 use shiplap_model::digest::DigestError;
 use shiplap_model::{Descriptor, DiffId, Digest, ImageConfig, ImageId, Platform, media_type};
 use shiplap_store::{LayerRecord, Lease, ResolveError, StagedFile, Store, StoreError};
@@ -107,6 +109,21 @@ impl OpenedImage {
             diff_id: diff_id.clone(),
             source,
         })
+    }
+
+    /// The indexes of all layers, base first.
+    ///
+    /// # Errors
+    /// As [`OpenedImage::index`].
+    pub fn indexes(&self) -> Result<Vec<Arc<dyn Layer>>, OpenError> {
+        let open = |layer| Ok(Arc::new(self.index(layer)?) as Arc<dyn Layer>);
+        self.layers.iter().map(open).collect()
+    }
+
+    /// The tars of all layers, base first.
+    #[must_use]
+    pub fn tars(&self) -> Vec<&File> {
+        self.layers.iter().map(|layer| &layer.tar).collect()
     }
 }
 

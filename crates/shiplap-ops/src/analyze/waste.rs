@@ -6,11 +6,11 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::{self, Read as _};
-use std::num::NonZero;
+use std::io;
 
 use shiplap_layer::stack::Content;
 
+use super::content;
 use super::paths::{End, EntryId, PathId, Paths};
 pub use super::rules::WasteKind;
 use super::rules::{Class, Rules};
@@ -101,7 +101,7 @@ fn hidden(contents: &Contents<'_>) -> Result<Vec<Finding>, WasteError> {
             twin: None,
         });
     }
-    let same = parallel::map(&pairs, workers(), |(_, one, other)| {
+    let same = parallel::map(&pairs, parallel::workers(), |(_, one, other)| {
         contents.is_same(*one, *other)
     })?;
     for ((at, _, next), is_same) in pairs.into_iter().zip(same) {
@@ -261,18 +261,11 @@ fn several<K>(groups: HashMap<K, Vec<EntryId>>) -> Vec<EntryId> {
     ids
 }
 
-fn workers() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZero::get)
-}
-
 /// The bytes of files.
 struct Contents<'a> {
     paths: &'a Paths,
     tars: &'a [&'a File],
 }
-
-/// Bytes that are read at once: few enough to stay in a core's cache.
-const BUFFER: usize = 128 << 10;
 
 impl Contents<'_> {
     /// Groups files by size and the hash of their first bytes; each group in the files' order.
@@ -281,7 +274,7 @@ impl Contents<'_> {
         files: &[EntryId],
         most: u64,
     ) -> Result<HashMap<(u64, blake3::Hash), Vec<EntryId>>, WasteError> {
-        let hashes = parallel::map(files, workers(), |id| self.hash_one(*id, most))?;
+        let hashes = parallel::map(files, parallel::workers(), |id| self.hash_one(*id, most))?;
         let mut groups: HashMap<_, Vec<EntryId>> = HashMap::new();
         for (id, hash) in files.iter().zip(hashes) {
             let size_bytes = self.paths.entry(*id).own_bytes;
@@ -291,19 +284,7 @@ impl Contents<'_> {
     }
 
     fn hash_one(&self, id: EntryId, most: u64) -> Result<blake3::Hash, WasteError> {
-        self.read(id, |content, tar| {
-            let mut reader = content.reader(tar).take(most);
-            let wanted = content.size_bytes.min(most).min(BUFFER as u64);
-            let mut buffer = vec![0; usize::try_from(wanted).unwrap_or(BUFFER).max(1)];
-            let mut hasher = blake3::Hasher::new();
-            loop {
-                let count = reader.read(&mut buffer)?;
-                if count == 0 {
-                    return Ok(hasher.finalize());
-                }
-                hasher.update(buffer.get(..count).unwrap_or_default());
-            }
-        })
+        self.read(id, |content, tar| content::hash(content, tar, most))
     }
 
     /// Whether two files of the same size have the same bytes.

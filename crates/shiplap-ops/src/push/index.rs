@@ -25,17 +25,8 @@ pub fn push_index_as(
     compression: Option<LayerCompression>,
     progress: &dyn Progress,
 ) -> Result<PushedImage, PushError> {
-    let store = context.store()?;
-    let lease = store.lease()?;
-    let push = Push {
-        context,
-        store,
-        lease: &lease,
-        client: context.client(),
-        reference,
-        compression,
-        progress,
-    };
+    let lease = context.store()?.lease()?;
+    let push = Push::new(context, &lease, reference, compression, progress);
     let (index, images) = push.read_index(index)?;
     if let Some(pushed) = push.unchanged_index(&images)? {
         return Ok(pushed);

@@ -6,12 +6,8 @@
 
 use std::collections::BTreeSet;
 
-use shiplap_model::Platform;
-
 use super::*;
 use crate::lint::{Finding, Reviewer, Wishes};
-use crate::options::BuildOptions;
-use crate::plan::{PlanInput, Resolved};
 
 /// Rules whose finding needs more than a text.
 const WITHOUT_SAMPLE: [&str; 3] = [
@@ -25,20 +21,11 @@ fn trusted() -> Vec<String> {
 }
 
 fn with_reviewer<T>(registries: &[String], ask: impl FnOnce(&Reviewer<'_>) -> T) -> T {
-    let input = PlanInput::new(
-        &BuildOptions::default(),
-        None,
-        &Platform::new("linux", "amd64"),
-    );
-    ask(&Reviewer {
-        input: &input,
-        resolved: &Resolved::default(),
-        ignored: None,
-        wishes: Wishes {
-            knows_context: true,
-            trusted_registries: registries,
-        },
-    })
+    let wishes = Wishes {
+        knows_context: true,
+        trusted_registries: registries,
+    };
+    crate::lint::tests::with_reviewer(wishes, ask)
 }
 
 fn names(findings: &[Finding]) -> Vec<&'static str> {

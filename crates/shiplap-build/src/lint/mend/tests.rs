@@ -4,25 +4,11 @@
     reason = "tests may stop at the first surprise"
 )]
 
-use shiplap_model::Platform;
-
 use super::*;
 use crate::lint::Wishes;
-use crate::options::BuildOptions;
-use crate::plan::{PlanInput, Resolved};
 
 fn with_reviewer<T>(ask: impl FnOnce(&Reviewer<'_>) -> T) -> T {
-    let input = PlanInput::new(
-        &BuildOptions::default(),
-        None,
-        &Platform::new("linux", "amd64"),
-    );
-    ask(&Reviewer {
-        input: &input,
-        resolved: &Resolved::default(),
-        ignored: None,
-        wishes: Wishes::default(),
-    })
+    crate::lint::tests::with_reviewer(Wishes::default(), ask)
 }
 
 fn mended(text: &str) -> String {

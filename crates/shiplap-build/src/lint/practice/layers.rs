@@ -4,7 +4,7 @@ use shiplap_model::dockerfile::{Command, Kind, Network, Run, Security, TransferS
 
 use super::call::Call;
 use super::script::{append, remove};
-use super::{File, Step, View};
+use super::{File, Look, Step};
 use crate::lint::finding::Finding;
 use crate::lint::guide::{Family, Guide, Severity};
 use crate::lint::shell::{self, Joint, Script, Word};
@@ -107,39 +107,16 @@ static RUNS: Guide = Guide {
 
 pub(super) fn look(file: &File<'_>, found: &mut Vec<Finding>) {
     for view in file.stages.iter().filter(|view| view.is_shipped) {
-        for (number, step) in view.steps.iter().enumerate() {
-            if step.is_trigger() {
-                continue;
-            }
-            for (at, script) in &step.scripts {
-                let look = Look {
-                    file,
-                    view,
-                    number,
-                    step,
-                    at: *at,
-                    script,
-                };
-                look.deleted(found);
-                look.changed(found);
-                look.archive(found);
-                look.unpacked(found);
-                look.history(found);
-                look.tools(found);
-                look.runs(found);
-            }
+        for look in view.looks(file).filter(|look| !look.step.is_trigger()) {
+            look.deleted(found);
+            look.changed(found);
+            look.archive(found);
+            look.unpacked(found);
+            look.history(found);
+            look.tools(found);
+            look.runs(found);
         }
     }
-}
-
-/// A look at one script of a step.
-struct Look<'l, 'f> {
-    file: &'l File<'f>,
-    view: &'l View<'f>,
-    number: usize,
-    step: &'l Step<'f>,
-    at: usize,
-    script: &'l Script,
 }
 
 /// What made a path that is removed or changed.

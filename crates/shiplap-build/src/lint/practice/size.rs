@@ -4,7 +4,7 @@ use shiplap_model::dockerfile::Kind;
 
 use super::call::{Call, Manager};
 use super::script::append;
-use super::{File, Step, View};
+use super::{File, Look};
 use crate::lint::finding::Finding;
 use crate::lint::guide::{Family, Guide, Severity};
 use crate::lint::shell::Script;
@@ -102,34 +102,14 @@ static YARN: Guide = Guide {
 
 pub(super) fn look(file: &File<'_>, found: &mut Vec<Finding>) {
     for view in file.stages.iter().filter(|view| view.is_shipped) {
-        for (number, step) in view.steps.iter().enumerate() {
-            for (at, script) in &step.scripts {
-                let look = Look {
-                    file,
-                    view,
-                    number,
-                    step,
-                    at: *at,
-                    script,
-                };
-                look.apt(found);
-                look.apk(found);
-                look.dnf(found);
-                look.pip(found);
-                look.node(found);
-            }
+        for look in view.looks(file) {
+            look.apt(found);
+            look.apk(found);
+            look.dnf(found);
+            look.pip(found);
+            look.node(found);
         }
     }
-}
-
-/// A look at one script of a step.
-struct Look<'l, 'f> {
-    file: &'l File<'f>,
-    view: &'l View<'f>,
-    number: usize,
-    step: &'l Step<'f>,
-    at: usize,
-    script: &'l Script,
 }
 
 impl Look<'_, '_> {

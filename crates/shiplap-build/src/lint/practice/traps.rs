@@ -2,10 +2,10 @@
 
 use shiplap_model::dockerfile::{Kind, MountType};
 
-use super::{File, Shell, Step, View};
+use super::{File, Look, Shell};
 use crate::lint::finding::Finding;
 use crate::lint::guide::{Family, Guide, Severity};
-use crate::lint::shell::{Command, Expansion, Joint, Script, Subject, Word};
+use crate::lint::shell::{Command, Expansion, Joint, Subject, Word};
 
 pub(super) static GUIDES: &[&Guide] = &[
     &IGNORED, &SWALLOWED, &PIPEFAIL, &BASH, &REPLACED, &EMPTY, &UNQUOTED, &BACKTICKS, &DIRECTORY,
@@ -165,36 +165,18 @@ static PROGRESS: Guide = Guide {
 pub(super) fn look(file: &File<'_>, found: &mut Vec<Finding>) {
     for view in &file.stages {
         let mut downloaders: Vec<&str> = Vec::new();
-        for step in &view.steps {
-            for (at, script) in &step.scripts {
-                let look = Look {
-                    file,
-                    view,
-                    step,
-                    at: *at,
-                    script,
-                };
-                look.failures(found);
-                look.pipes(found);
-                look.bash(found);
-                for command in &script.commands {
-                    look.command(command, found);
-                    look.words(command, found);
-                    look.downloader(command, &mut downloaders, found);
-                }
-                look.directory(found);
+        for look in view.looks(file) {
+            look.failures(found);
+            look.pipes(found);
+            look.bash(found);
+            for command in &look.script.commands {
+                look.command(command, found);
+                look.words(command, found);
+                look.downloader(command, &mut downloaders, found);
             }
+            look.directory(found);
         }
     }
-}
-
-/// A look at one script of a step.
-struct Look<'l, 'f> {
-    file: &'l File<'f>,
-    view: &'l View<'f>,
-    step: &'l Step<'f>,
-    at: usize,
-    script: &'l Script,
 }
 
 /// `set -e`, alone or joined: `set -euxo pipefail`.

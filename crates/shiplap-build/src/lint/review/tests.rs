@@ -8,24 +8,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use proptest::prelude::*;
-use shiplap_model::Platform;
 
 use super::*;
 use crate::lint::format::{self, Reviewed};
-use crate::options::BuildOptions;
 
 fn with_reviewer<T>(ask: impl FnOnce(&Reviewer<'_>) -> T) -> T {
-    let input = PlanInput::new(
-        &BuildOptions::default(),
-        None,
-        &Platform::new("linux", "amd64"),
-    );
-    ask(&Reviewer {
-        input: &input,
-        resolved: &Resolved::default(),
-        ignored: None,
-        wishes: Wishes::default(),
-    })
+    crate::lint::tests::with_reviewer(Wishes::default(), ask)
 }
 
 fn review(text: &str) -> Vec<Finding> {

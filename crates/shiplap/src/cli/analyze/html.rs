@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
+use shiplap_model::quote;
 use shiplap_ops::analyze::Analysis;
 use shiplap_ops::analyze::paths::{Change, PathId};
 use shiplap_ops::analyze::proposal::Proposal;
@@ -51,18 +52,7 @@ pub(super) fn page(analysis: &Analysis) -> String {
 
 /// Text of an image for a page: visible, and no markup.
 fn text(raw: &str) -> String {
-    let mut escaped = String::with_capacity(raw.len());
-    for c in clean(raw).chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
+    quote::html(&clean(raw))
 }
 
 fn facts(analysis: &Analysis) -> String {

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use shiplap_hub::authorization::Level;
-use shiplap_hub::records::tokens::AccessToken;
+use shiplap_hub::records::tokens::{self, AccessToken};
 
 use super::{Data, time};
 use crate::{
@@ -60,9 +60,7 @@ impl Add {
                 "there is no level {level:?}: there are public, read, write, delete and admin"
             ))
         })?;
-        const DAY_US: i64 = 24 * 3600 * 1_000_000;
-        let now = Timestamp::now().as_microsecond();
-        let expires = self.days.map(|days| now + i64::from(days) * DAY_US);
+        let expires = tokens::expiry_us(self.days);
         let admin = self.data.admin()?;
         let token = admin.add_token(&self.user, &self.label, level, expires)?;
         Ok(face.output.line(&token)?)
