@@ -4,8 +4,8 @@
 //! It only asks; it never pulls.
 
 use serde::Serialize;
-use shiplap_model::{ImageConfig, ImageId, Reference};
-use shiplap_store::{ResolveError, Store, StoreError};
+use shiplap_model::{DiffId, ImageConfig, ImageId, Reference};
+use shiplap_store::{Image, ResolveError, Store, StoreError};
 
 use crate::context::Context;
 use crate::tags::{self, TagsError};
@@ -108,27 +108,40 @@ fn find(store: &Store, image: &ImageId) -> Result<Option<Reference>, BaseError> 
         return Ok(Some(base.or_latest()));
     }
     let layers = store.image_layers(image)?;
-    let mut best: Option<(usize, Reference)> = None;
-    for other in store.images()? {
-        // What was only built or tagged here has no repository to ask.
-        let Some(tag) = other.tags.iter().find(|tag| {
+    let layers: Vec<_> = layers.iter().map(|layer| &layer.diff_id).collect();
+    // What was only built or tagged here has no repository to ask.
+    let below = lowest(store, &layers, |other| {
+        other.tags.iter().find(|tag| {
             let is_from = |known: &shiplap_store::RepoDigest| known.repository == *tag.repository();
             tag.tag().is_some() && other.repo_digests.iter().any(is_from)
-        }) else {
+        })
+    })?;
+    Ok(below.map(|(reference, _)| reference))
+}
+
+/// Of the images here that `name` has a name for, the one whose layers are the lowest of `layers`, and the
+/// most of them: its name, and how many they are.
+pub(crate) fn lowest(
+    store: &Store,
+    layers: &[&DiffId],
+    name: impl Fn(&Image) -> Option<&Reference>,
+) -> Result<Option<(Reference, usize)>, StoreError> {
+    let mut found: Option<(Reference, usize)> = None;
+    for image in store.images()? {
+        let Some(name) = name(&image) else {
             continue;
         };
-        let below = store.image_layers(&other.id)?;
-        let is_below = !below.is_empty()
-            && below.len() <= layers.len()
+        let below = store.image_layers(&image.id)?;
+        let is_below = (1..=layers.len()).contains(&below.len())
             && below
                 .iter()
-                .zip(&layers)
-                .all(|(below, layer)| below.diff_id == layer.diff_id);
-        if is_below && best.as_ref().is_none_or(|(most, _)| *most < below.len()) {
-            best = Some((below.len(), tag.clone()));
+                .zip(layers)
+                .all(|(one, other)| one.diff_id == **other);
+        if is_below && found.as_ref().is_none_or(|(_, most)| *most < below.len()) {
+            found = Some((name.clone(), below.len()));
         }
     }
-    Ok(best.map(|(_, reference)| reference))
+    Ok(found)
 }
 
 /// The tags among `names` that are smaller forms of `tag`: `3.11-bookworm` has `3.11-slim-bookworm`.

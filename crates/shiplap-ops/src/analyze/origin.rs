@@ -5,6 +5,8 @@ use serde::Serialize;
 use shiplap_model::{DiffId, ImageId};
 use shiplap_store::{Store, StoreError};
 
+use crate::base;
+
 /// The image below.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Base {
@@ -23,26 +25,13 @@ pub(super) fn base(
     id: &ImageId,
     layers: &[&DiffId],
 ) -> Result<Option<Base>, StoreError> {
-    let mut found: Option<Base> = None;
-    for image in store.images()? {
-        let Some(name) = image.tags.first().filter(|_| image.id != *id) else {
-            continue;
-        };
-        let below = store.image_layers(&image.id)?;
-        let is_larger = found
-            .as_ref()
-            .is_none_or(|known| known.layers < below.len());
-        let is_below = (1..layers.len()).contains(&below.len())
-            && below
-                .iter()
-                .zip(layers)
-                .all(|(one, other)| one.diff_id == **other);
-        if is_below && is_larger {
-            found = Some(Base {
-                name: name.familiar(),
-                layers: below.len(),
-            });
-        }
-    }
-    Ok(found)
+    // One with all of them is not below it.
+    let candidates = layers.split_last().map_or(layers, |(_, lower)| lower);
+    let below = base::lowest(store, candidates, |image| {
+        image.tags.first().filter(|_| image.id != *id)
+    })?;
+    Ok(below.map(|(name, layers)| Base {
+        name: name.familiar(),
+        layers,
+    }))
 }
