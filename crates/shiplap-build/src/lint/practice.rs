@@ -7,6 +7,7 @@
 mod call;
 mod form;
 mod layers;
+mod look;
 mod order;
 mod packages;
 mod pinning;
@@ -25,6 +26,7 @@ use shiplap_model::expansion;
 use shiplap_model::ignore::Patterns;
 use shiplap_model::{Reference, path};
 
+use self::look::Look;
 use super::Subject;
 use super::finding::Finding;
 use super::guide::Guide;
@@ -133,37 +135,6 @@ pub(super) struct Step<'f> {
     shell: Shell,
     /// Texts for the shell, each with where it begins in `joined`.
     scripts: Vec<(usize, Script)>,
-}
-
-/// A look at one script of a step.
-struct Look<'l, 'f> {
-    file: &'l File<'f>,
-    view: &'l View<'f>,
-    /// Of the step, in its stage.
-    number: usize,
-    step: &'l Step<'f>,
-    /// Where the script begins in the step's joined text.
-    at: usize,
-    script: &'l Script,
-}
-
-impl<'f> View<'f> {
-    /// A look at each of the scripts, in their order.
-    fn looks<'l>(&'l self, file: &'l File<'f>) -> impl Iterator<Item = Look<'l, 'f>> {
-        self.steps
-            .iter()
-            .enumerate()
-            .flat_map(move |(number, step)| {
-                step.scripts.iter().map(move |(at, script)| Look {
-                    file,
-                    view: self,
-                    number,
-                    step,
-                    at: *at,
-                    script,
-                })
-            })
-    }
 }
 
 /// What runs commands.

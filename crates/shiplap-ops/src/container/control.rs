@@ -126,11 +126,22 @@ enum Reach {
 
 impl Reach {
     fn of(container: &Container, state: &State) -> Result<Self, ControlError> {
+        let gone = || not_running(container, "reach");
+        let directly = |state: &State| container.process(state).map(Self::Process);
         if state.unwatched {
-            let gone = || not_running(container, "reach");
-            return container.process(state).map(Self::Process).ok_or_else(gone);
+            return directly(state).ok_or_else(gone);
         }
-        Ok(Self::Line(connect(container)?))
+        let unheard = match connect(container) {
+            Ok(line) => return Ok(Self::Line(line)),
+            Err(error) => error,
+        };
+        // One that takes nobody any more is ending, by itself or because it was killed: what is left
+        // then decides.
+        container.await_supervisor()?;
+        match container.state() {
+            Ok(state) if state.unwatched => directly(&state).ok_or_else(gone),
+            _ => Err(unheard.into()),
+        }
     }
 }
 
