@@ -11,9 +11,11 @@ mod compare;
 mod document;
 mod layer;
 mod marking;
+mod marks;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 
@@ -33,6 +35,7 @@ use crate::analyze::waste::{self, WasteError};
 use crate::context::Context;
 use crate::progress::{Event, Progress};
 use crate::snapshot::{self, OpenLayers, SnapshotError};
+use crate::step::Cancel;
 use crate::transport::TransportError;
 use crate::transport::docker_archive::fetched;
 
@@ -40,6 +43,7 @@ pub use self::check::{CheckError, Checked};
 pub use self::choice::{Choice, ChoiceError, Kind};
 
 use self::choice::Plan;
+use self::layer::Written;
 
 /// What to make of which image.
 #[derive(Debug, Clone, Default)]
@@ -75,6 +79,8 @@ pub struct SlimReport {
     pub layers: Vec<SlimLayer>,
     /// What goes, the most bytes first.
     pub saved: Vec<Saving>,
+    /// Patterns of what to drop that the image has nothing for.
+    pub idle: Vec<String>,
     /// How the check ended.
     pub check: Option<Checked>,
 }
@@ -198,9 +204,23 @@ pub enum SlimError {
     /// The image that failed its check can't be removed.
     #[error(transparent)]
     Remove(#[from] RemoveError),
+    /// It was interrupted.
+    #[error("write the image: it was interrupted; nothing is changed")]
+    Cancelled,
     /// The check can't be run.
     #[error(transparent)]
     Check(#[from] CheckError),
+}
+
+impl SlimError {
+    /// Whether it was interrupted.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        matches!(
+            self,
+            Self::Cancelled | Self::Check(CheckError::Cancelled { .. })
+        )
+    }
 }
 
 /// A layer is written anew if this many bytes go from it, or one in [`WORTH_PART`]: a few bytes are
@@ -226,10 +246,29 @@ struct Work<'a> {
 /// image, and [`SlimReport::check`] says how it ended.
 ///
 /// # Errors
-/// [`SlimError`]; then there is no new image.
+/// [`SlimError`]; then there is no new image. So it is if it was cancelled.
 pub fn slim(
     context: &Context,
     options: &SlimOptions,
+    cancel: &Cancel,
+    progress: &dyn Progress,
+) -> Result<SlimReport, SlimError> {
+    let store = context.store()?;
+    let mut written = Vec::new();
+    let made = make(context, options, &mut written, cancel, progress);
+    // What no image has: all of it if there is none.
+    if let Err(error) = store.discard_layers(&written) {
+        tracing::warn!(%error, "layers that no image has stay until the next prune");
+    }
+    made
+}
+
+/// Makes the new image; `written` are the layers that were written for it.
+fn make(
+    context: &Context,
+    options: &SlimOptions,
+    written: &mut Vec<DiffId>,
+    cancel: &Cancel,
     progress: &dyn Progress,
 ) -> Result<SlimReport, SlimError> {
     let store = context.store()?;
@@ -240,17 +279,17 @@ pub fn slim(
         return Ok(report);
     }
     if report.layers.iter().all(|layer| layer.kept.is_some()) {
-        return leave(context, &work, report, progress);
+        return leave(context, &work, report, cancel, progress);
     }
-    let layers = rewrite(&lease, &work, progress)?;
+    let Rewritten { layers, retimed } = rewrite(&lease, &work, written, cancel, progress)?;
     for (line, layer) in report.layers.iter_mut().zip(&layers) {
         line.diff_id = layer.as_ref().map(|layer| layer.diff_id.clone());
     }
-    compare_trees(store, &work, &layers)?;
+    compare_trees(store, &work, &layers, &retimed)?;
     let put = record(&lease, &work, &layers, &report)?;
     report.id = Some(put.id.clone());
     if let Some(command) = &options.check {
-        let checked = check::run(context, &put.id, command, progress);
+        let checked = check::run(context, &put.id, command, cancel, progress);
         if !checked.as_ref().is_ok_and(Checked::is_green) {
             report.id = None;
             // The lease holds what it wrote.
@@ -272,11 +311,12 @@ fn leave(
     context: &Context,
     work: &Work<'_>,
     mut report: SlimReport,
+    cancel: &Cancel,
     progress: &dyn Progress,
 ) -> Result<SlimReport, SlimError> {
     report.id = Some(work.from.clone());
     if let Some(command) = &work.options.check {
-        let checked = check::run(context, &work.from, command, progress)?;
+        let checked = check::run(context, &work.from, command, cancel, progress)?;
         if !checked.is_green() {
             report.id = None;
         }
@@ -303,19 +343,7 @@ fn look<'a>(store: &Store, lease: &Lease, options: &'a SlimOptions) -> Result<Wo
     let tars: Vec<&File> = open.tars.iter().collect();
     let findings = waste::find(&paths, &tars)?;
     let mut plan = Plan::new(&paths, &open, &findings, options)?;
-    let mut kept = Vec::new();
-    for (number, record) in records.iter().enumerate() {
-        let gone = plan.gone_bytes(number);
-        let is_worth = plan.is_asked(number)
-            || gone >= WORTH_BYTES
-            || gone > 0 && gone >= record.content_bytes / WORTH_PART;
-        kept.push(match (number < base, is_worth) {
-            (true, _) => Some(KeptBecause::Base),
-            (false, false) => Some(KeptBecause::Clean),
-            (false, true) => None,
-        });
-    }
-    keep_targets(&open, &paths, &mut kept)?;
+    let kept = kept_layers(&open, &paths, &plan, &records, base)?;
     plan.leave(&paths, &kept);
     Ok(Work {
         options,
@@ -328,7 +356,43 @@ fn look<'a>(store: &Store, lease: &Lease, options: &'a SlimOptions) -> Result<Wo
     })
 }
 
-/// A layer that stays may hold hard links to files of layers below it: then they stay, too.
+/// Why each layer stays as it is, if it does. A layer that is worth it is written anew; so is one whose marks of
+/// removal have nothing left to remove then.
+fn kept_layers(
+    open: &OpenLayers,
+    paths: &Paths,
+    plan: &Plan,
+    records: &[LayerRecord],
+    base: usize,
+) -> Result<Vec<Option<KeptBecause>>, SlimError> {
+    let mut wanted: Vec<_> = records
+        .iter()
+        .enumerate()
+        .map(|(number, record)| {
+            let gone = plan.gone_bytes(number);
+            let is_worth = plan.is_asked(number)
+                || gone >= WORTH_BYTES
+                || gone > 0 && gone >= record.content_bytes / WORTH_PART;
+            match (number < base, is_worth) {
+                (true, _) => Some(KeptBecause::Base),
+                (false, false) => Some(KeptBecause::Clean),
+                (false, true) => None,
+            }
+        })
+        .collect();
+    loop {
+        let mut kept = wanted.clone();
+        keep_targets(open, paths, &mut kept)?;
+        let idle = (base..records.len())
+            .find(|number| wanted[*number].is_some() && marks::has_idle(paths, *number, &kept));
+        match idle {
+            Some(number) => wanted[number] = None,
+            None => return Ok(kept),
+        }
+    }
+}
+
+/// A layer that stays may hold hard links to files of layers below it: then those stay, too.
 fn keep_targets(
     open: &OpenLayers,
     paths: &Paths,
@@ -404,23 +468,38 @@ impl Work<'_> {
             after_bytes: layers.iter().map(|layer| layer.after_bytes).sum(),
             layers,
             saved: self.plan.savings(),
+            idle: self.plan.idle(&self.options.drop),
             check: None,
         }
     }
 }
 
-/// Writes the layers that change, base first; `None` for one of which nothing is left.
+/// The new layers.
+struct Rewritten {
+    /// Base first; `None` for one of which nothing is left.
+    layers: Vec<Option<LayerRecord>>,
+    /// Directories of which such a layer changed the time.
+    retimed: HashSet<Vec<u8>>,
+}
+
+/// Writes the layers that change, base first; `written` gets all that was written.
 fn rewrite(
     lease: &Lease,
     work: &Work<'_>,
+    written: &mut Vec<DiffId>,
+    cancel: &Cancel,
     progress: &dyn Progress,
-) -> Result<Vec<Option<LayerRecord>>, SlimError> {
+) -> Result<Rewritten, SlimError> {
     let store = lease.store();
     let mut layers: Vec<Option<LayerRecord>> = Vec::new();
+    let mut retimed = HashSet::new();
     for (number, record) in work.records.iter().enumerate() {
         if work.kept.get(number).is_some_and(Option::is_some) {
             layers.push(Some(record.clone()));
             continue;
+        }
+        if cancel.is_cancelled() {
+            return Err(SlimError::Cancelled);
         }
         let below: Vec<_> = layers.iter().flatten().map(|l| l.diff_id.clone()).collect();
         let below = snapshot::open_layers(store, &below)?.stack;
@@ -431,18 +510,22 @@ fn rewrite(
             work.records.len(),
             id.get(..12).unwrap_or(id)
         )));
-        let mut entries = 0;
-        let written = crate::layer::put(
+        let mut content = Written::default();
+        let layer = crate::layer::put(
             lease,
             |out| {
-                entries = layer::write(work, number, &below, out)?;
+                content = layer::write(work, number, &below, out)?;
                 Ok(())
             },
             SlimError::Layer,
         )?;
-        layers.push((entries > 0).then_some(written));
+        written.push(layer.diff_id.clone());
+        if !content.is_worth {
+            retimed.extend(content.retimed);
+        }
+        layers.push(content.is_worth.then_some(layer));
     }
-    Ok(layers)
+    Ok(Rewritten { layers, retimed })
 }
 
 /// Compares what the new layers show with what they have to.
@@ -450,10 +533,11 @@ fn compare_trees(
     store: &Store,
     work: &Work<'_>,
     layers: &[Option<LayerRecord>],
+    retimed: &HashSet<Vec<u8>>,
 ) -> Result<(), SlimError> {
     let diff_ids: Vec<_> = layers.iter().flatten().map(|l| l.diff_id.clone()).collect();
     let new = snapshot::open_layers(store, &diff_ids)?.stack;
-    match compare::first_difference(work, &new)? {
+    match compare::first_difference(work, &new, retimed)? {
         Some(path) => Err(SlimError::Differs {
             image: work.options.image.clone(),
             path,

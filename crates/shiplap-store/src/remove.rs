@@ -180,6 +180,31 @@ impl Store {
         })
     }
 
+    /// Takes away those of the layers that no image, step of a build or live lease has.
+    ///
+    /// # Errors
+    /// Failures of disk and database; what was not reached is left to the next collection.
+    pub fn discard_layers(&self, diff_ids: &[DiffId]) -> Result<(), StoreError> {
+        let digests: Vec<Digest> = diff_ids.iter().map(|id| id.digest().clone()).collect();
+        if digests.is_empty() {
+            return Ok(());
+        }
+        let words: Vec<&str> = digests.iter().map(Digest::as_str).collect();
+        let words = serde_json::to_string(&words).unwrap_or_default();
+        self.write("discard layers", Durability::Durable, |tx| {
+            tx.execute(
+                "DELETE FROM layers WHERE diff_id IN (SELECT value FROM json_each(?1))
+                 AND diff_id NOT IN (SELECT diff_id FROM image_layers)
+                 AND diff_id NOT IN (SELECT diff_id FROM cached_steps)
+                 AND diff_id NOT IN (SELECT digest FROM claims)",
+                [&words],
+            )?;
+            drop_lone_locations(tx)
+        })?;
+        self.discard(&self.new_lease()?, &digests)?;
+        Ok(())
+    }
+
     /// Bytes on disk that removing all of `ids` would free.
     ///
     /// # Errors

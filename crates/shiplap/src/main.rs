@@ -8,6 +8,7 @@ mod advice;
 mod cli;
 mod display;
 mod face;
+mod interrupt;
 mod output;
 mod progress;
 mod settings;

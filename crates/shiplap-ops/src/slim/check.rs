@@ -1,7 +1,10 @@
 //! The check: a command in a container of the new image, without a network, and what it printed.
 
 use std::io;
+use std::os::unix::net::UnixStream;
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::Signal;
 use serde::Serialize;
 use shiplap_model::ImageId;
 use shiplap_model::container::{ContainerOptions, NetworkMode, NetworkOptions, ProcessOptions};
@@ -14,6 +17,7 @@ use crate::container::{self, ContainerError, Message};
 use crate::context::Context;
 use crate::progress::Progress;
 use crate::snapshot::{self, SnapshotError};
+use crate::step::Cancel;
 
 /// How much of what it printed is kept, in bytes: the end is what matters.
 const OUTPUT_BYTES: usize = 64 << 10;
@@ -60,6 +64,12 @@ pub enum CheckError {
         /// What the system said.
         source: io::Error,
     },
+    /// It was interrupted.
+    #[error("run the check {command:?}: it was interrupted; no image was made")]
+    Cancelled {
+        /// The command.
+        command: String,
+    },
     /// Its supervisor went.
     #[error("hear the check {command:?}: its supervisor is gone")]
     Lost {
@@ -73,6 +83,7 @@ pub(super) fn run(
     context: &Context,
     image: &ImageId,
     command: &str,
+    cancel: &Cancel,
     progress: &dyn Progress,
 ) -> Result<Checked, CheckError> {
     let stack = snapshot::open_id(context.store().map_err(SnapshotError::from)?, image.clone())?;
@@ -94,25 +105,35 @@ pub(super) fn run(
                 mode: Some(NetworkMode::None),
                 ..NetworkOptions::default()
             },
+            // However this process ends, the container does not stay.
+            auto_remove: true,
             ..ContainerOptions::default()
         },
         ..CreateOptions::default()
     };
     let created = create::create(context, options, progress)?;
-    let checked = heard(context, &created.id, command);
-    remove::remove(context, &created.id, true, true)?;
-    checked
+    let checked = heard(context, &created.id, command, cancel);
+    match remove::remove(context, &created.id, true, true) {
+        Ok(_) | Err(RemoveContainerError::Container(ContainerError::NotFound { .. })) => checked,
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Starts the container and hears it to its end.
-fn heard(context: &Context, id: &str, command: &str) -> Result<Checked, CheckError> {
+fn heard(
+    context: &Context,
+    id: &str,
+    command: &str,
+    cancel: &Cancel,
+) -> Result<Checked, CheckError> {
     let container = container::find(context, id)?;
-    let mut line = match start::start(context, &container) {
+    let command = command.to_owned();
+    let line = match start::start(context, &container) {
         Ok(started) => started.line,
         // A program that isn't there is as red as one that fails.
         Err(StartError::Refused { code, reason }) => {
             return Ok(Checked {
-                command: command.to_owned(),
+                command,
                 exit_code: code,
                 output: reason,
             });
@@ -120,34 +141,51 @@ fn heard(context: &Context, id: &str, command: &str) -> Result<Checked, CheckErr
         Err(StartError::Container(error)) => return Err(error.into()),
         Err(other) => {
             let source = io::Error::other(other);
-            let command = command.to_owned();
             return Err(CheckError::Line { command, source });
         }
     };
+    match said(&line, cancel) {
+        _ if cancel.is_cancelled() => Err(CheckError::Cancelled { command }),
+        Ok(Some((exit_code, output))) => Ok(Checked {
+            command,
+            exit_code,
+            output: String::from_utf8_lossy(&output).into_owned(),
+        }),
+        Ok(None) => Err(CheckError::Lost { command }),
+        Err(source) => Err(CheckError::Line { command, source }),
+    }
+}
+
+/// The exit status and the end of what was printed; nothing if its supervisor went. Kills it once that is wanted.
+fn said(mut line: &UnixStream, cancel: &Cancel) -> io::Result<Option<(u8, Vec<u8>)>> {
     let mut output = Vec::new();
+    let mut is_killed = false;
     loop {
-        let message = Message::read(&mut line).map_err(|source| CheckError::Line {
-            command: command.to_owned(),
-            source,
-        })?;
-        match message {
+        if !is_killed {
+            let mut waits = [
+                PollFd::new(line, PollFlags::IN),
+                PollFd::new(cancel, PollFlags::IN),
+            ];
+            match poll(&mut waits, None) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            if cancel.is_cancelled() {
+                is_killed = true;
+                Message::Signal(Signal::KILL.as_raw()).write(&mut line)?;
+            } else if waits[0].revents().is_empty() {
+                continue;
+            }
+        }
+        match Message::read(&mut line)? {
             Some(Message::Stdout(bytes) | Message::Stderr(bytes)) => {
                 output.extend_from_slice(&bytes);
                 let over = output.len().saturating_sub(OUTPUT_BYTES);
                 output.drain(..over);
             }
-            Some(Message::Exited { code }) => {
-                return Ok(Checked {
-                    command: command.to_owned(),
-                    exit_code: code,
-                    output: String::from_utf8_lossy(&output).into_owned(),
-                });
-            }
+            Some(Message::Exited { code }) => return Ok(Some((code, output))),
             Some(_) => {}
-            None => {
-                let command = command.to_owned();
-                return Err(CheckError::Lost { command });
-            }
+            None => return Ok(None),
         }
     }
 }

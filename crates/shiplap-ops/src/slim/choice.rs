@@ -24,6 +24,9 @@ pub enum Kind {
     Locales,
 }
 
+/// Files that are the same.
+const DUPLICATE: Kind = Kind::Waste(WasteKind::Duplicate);
+
 /// A wish: a kind by its name, or a pattern of paths.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Choice {
@@ -178,11 +181,13 @@ pub(super) struct Plan {
     reasons: Vec<String>,
     /// Reasons that were asked for by the user.
     pub(super) asked: HashSet<Reason>,
+    /// Layers with something that was asked for: files without bytes, links and directories count, too.
+    pub(super) asked_layers: HashSet<usize>,
     /// Entries of the image as it runs that go, each name of a file by itself.
     pub(super) gone: HashMap<EntryId, Reason>,
     /// Directories that go with all that was in them.
     pub(super) directories: HashSet<PathId>,
-    /// Files that become links to another of their layer.
+    /// Files that become links to another of their layer, which is the same.
     links: HashMap<EntryId, EntryId>,
     /// Files that others become links to.
     firsts: HashSet<EntryId>,
@@ -210,6 +215,7 @@ impl Plan {
         let mut plan = Self {
             reasons: Vec::new(),
             asked: HashSet::new(),
+            asked_layers: HashSet::new(),
             gone: HashMap::new(),
             directories: HashSet::new(),
             links: HashMap::new(),
@@ -219,9 +225,22 @@ impl Plan {
         marking::mark(&mut plan, paths, &wishes, &options.drop, findings);
         plan.count(paths, findings);
         if wishes.wants(WasteKind::Duplicate) {
-            plan.link(paths, open, findings)?;
+            let is_asked = options
+                .drop
+                .iter()
+                .any(|choice| choice.kind() == Some(DUPLICATE));
+            plan.link(paths, open, findings, is_asked)?;
         }
         Ok(plan)
+    }
+
+    /// The reason of a kind.
+    pub(super) fn kind(&mut self, kind: Kind, is_asked: bool) -> Reason {
+        let reason = self.reason(kind.name());
+        if is_asked {
+            self.asked.insert(reason);
+        }
+        reason
     }
 
     pub(super) fn reason(&mut self, words: &str) -> Reason {
@@ -243,7 +262,15 @@ impl Plan {
                 bytes: finding.bytes,
             });
         }
-        for (id, entry) in paths.entries().filter(|(_, entry)| entry.own_bytes > 0) {
+        for (id, entry) in paths.entries() {
+            let is_asked = |id| {
+                self.gone
+                    .get(id)
+                    .is_some_and(|why| self.asked.contains(why))
+            };
+            if entry.own_bytes == 0 && (paths.first(id) != id || !is_asked(&id)) {
+                continue;
+            }
             let mut live = paths
                 .names_of(id)
                 .filter(|name| paths.entry(*name).is_live())
@@ -263,12 +290,14 @@ impl Plan {
         }
     }
 
-    /// Makes files of one layer that are the same, with the same rights, one file.
+    /// Makes files of one layer that are the same one file: those that can't be told apart, where files are not
+    /// written in place; if they were asked for, all with the same rights.
     fn link(
         &mut self,
         paths: &Paths,
         open: &OpenLayers,
         findings: &[Finding],
+        is_asked: bool,
     ) -> Result<(), SlimError> {
         let mut groups: BTreeMap<EntryId, Vec<EntryId>> = BTreeMap::new();
         for finding in findings {
@@ -282,13 +311,20 @@ impl Plan {
                 let Some(name) = self.staying_name(paths, *id) else {
                     continue;
                 };
-                let face = Face::of(paths, open, name)?;
+                let path = paths.full(paths.entry(name).path);
+                if !is_asked && is_written(&path) {
+                    continue;
+                }
+                let face = Face::of(open, &path, is_asked)?;
                 let first = *same.entry(face).or_insert(*id);
                 if first == *id {
                     continue;
                 }
-                let reason = self.reason(WasteKind::Duplicate.name());
+                let reason = self.kind(DUPLICATE, is_asked);
                 let entry = paths.entry(*id);
+                if is_asked {
+                    self.asked_layers.insert(entry.layer.into());
+                }
                 self.links.insert(*id, first);
                 self.firsts.insert(first);
                 self.items.push(Item {
@@ -319,8 +355,22 @@ impl Plan {
 
     /// Whether the user asked for something that goes from the layer.
     pub(super) fn is_asked(&self, layer: usize) -> bool {
-        let mut items = self.items.iter().filter(|item| item.layer == layer);
-        items.any(|item| self.asked.contains(&item.reason))
+        self.asked_layers.contains(&layer)
+    }
+
+    /// Patterns of the user's that nothing goes for.
+    pub(super) fn idle(&self, drop: &[Choice]) -> Vec<String> {
+        let is_idle = |pattern: &&str| {
+            let read = Patterns::new([pattern.trim_start_matches('/')]).unwrap_or_default();
+            let mut read = read.as_slice().iter();
+            let is_reason = |words: &[u8]| self.reasons.iter().any(|why| why.as_bytes() == words);
+            !read.any(|pattern| is_reason(pattern.as_bytes()))
+        };
+        let patterns = drop.iter().filter_map(|choice| match choice {
+            Choice::Paths(pattern) => Some(pattern.as_str()),
+            Choice::Kind(_) => None,
+        });
+        patterns.filter(is_idle).map(str::to_owned).collect()
     }
 
     /// Leaves alone what is in layers that stay as they are.
@@ -401,6 +451,15 @@ impl Plan {
     }
 }
 
+/// Where people and programs write into files that are there. Where a container's files are not on an overlay, both
+/// names of a file would change.
+const WRITTEN: [&[u8]; 6] = [b"etc", b"home", b"root", b"run", b"tmp", b"var"];
+
+fn is_written(path: &[u8]) -> bool {
+    let first = path.split(|byte| *byte == b'/').next();
+    first.is_some_and(|first| WRITTEN.contains(&first))
+}
+
 /// What a link has in common with the other name of its file.
 #[derive(PartialEq, Eq, Hash)]
 struct Face {
@@ -408,15 +467,13 @@ struct Face {
     mode: u16,
     owner: (u32, u32),
     xattrs: Xattrs,
-    /// Byte code remembers the time of its source.
+    /// If times count: byte code, for one, remembers that of its source.
     time: Option<(i64, u32)>,
 }
 
 impl Face {
-    fn of(paths: &Paths, open: &OpenLayers, name: EntryId) -> Result<Self, StackError> {
-        let entry = paths.entry(name);
-        let path = paths.full(entry.path);
-        let found = open.stack.resolve(&path, false)?;
+    fn of(open: &OpenLayers, path: &[u8], is_asked: bool) -> Result<Self, StackError> {
+        let found = open.stack.resolve(path, false)?;
         let Facts {
             mode,
             uid,
@@ -425,12 +482,13 @@ impl Face {
             mtime_nanos,
             ..
         } = found.facts;
+        let counts = !is_asked || path.ends_with(b".py");
         Ok(Self {
             layer: found.layer,
             mode,
             owner: (uid, gid),
             xattrs: open.stack.xattrs(&found)?,
-            time: path.ends_with(b".py").then_some((mtime_secs, mtime_nanos)),
+            time: counts.then_some((mtime_secs, mtime_nanos)),
         })
     }
 }

@@ -1,12 +1,19 @@
 //! The new tree beside the old one: every entry that stays has to be there as it was, and nothing else.
 
+use std::collections::HashSet;
+
 use shiplap_layer::stack::{Found, Stack, Type};
 
 use super::{SlimError, Work};
 use crate::analyze::paths::EntryId;
 
-/// The first path at which the new tree is not what the old one without all that goes is.
-pub(super) fn first_difference(work: &Work<'_>, new: &Stack) -> Result<Option<Vec<u8>>, SlimError> {
+/// The first path at which the new tree is not what the old one without all that goes is. Times of the directories
+/// `retimed` are of layers that are gone.
+pub(super) fn first_difference(
+    work: &Work<'_>,
+    new: &Stack,
+    retimed: &HashSet<Vec<u8>>,
+) -> Result<Option<Vec<u8>>, SlimError> {
     let old = &work.open.stack;
     let stays = |found: &Found| {
         let path = work.paths.find(&found.path);
@@ -37,7 +44,8 @@ pub(super) fn first_difference(work: &Work<'_>, new: &Stack) -> Result<Option<Ve
             // No layer is left, and nothing but the root was to stay.
             (Some(found), None) if made.is_none() && found.path.is_empty() => {}
             (Some(found), Some(beside)) => {
-                if !is_same(work, new, &found, &beside)? {
+                let is_retimed = retimed.contains(&found.path);
+                if !is_same(work, new, &found, &beside, is_retimed)? {
                     return Ok(Some(found.path.min(beside.path)));
                 }
             }
@@ -46,7 +54,13 @@ pub(super) fn first_difference(work: &Work<'_>, new: &Stack) -> Result<Option<Ve
     }
 }
 
-fn is_same(work: &Work<'_>, new: &Stack, found: &Found, beside: &Found) -> Result<bool, SlimError> {
+fn is_same(
+    work: &Work<'_>,
+    new: &Stack,
+    found: &Found,
+    beside: &Found,
+    is_retimed: bool,
+) -> Result<bool, SlimError> {
     let old = &work.open.stack;
     if found.path != beside.path {
         return Ok(false);
@@ -65,5 +79,8 @@ fn is_same(work: &Work<'_>, new: &Stack, found: &Found, beside: &Found) -> Resul
         .and_then(|path| work.paths.live(path));
     // One of several links has the time of another.
     let is_linked = entry.is_some_and(|entry| work.plan.is_linked(work.paths.first(entry)));
-    Ok(same_kind && owned && (times || is_linked) && old.xattrs(found)? == new.xattrs(beside)?)
+    Ok(same_kind
+        && owned
+        && (times || is_linked || is_retimed)
+        && old.xattrs(found)? == new.xattrs(beside)?)
 }

@@ -16,18 +16,28 @@ use crate::analyze::paths::{EntryId, PathId};
 /// Attributes by which overlayfs marks its layers; an image that brings its own would direct it.
 const OVERLAY_XATTRS: [&[u8]; 2] = [b"trusted.overlay.", b"user.overlay."];
 
-/// Writes layer `number` of the image over the new layers `below`; how many entries it has.
+/// What was written of a layer.
+#[derive(Default)]
+pub(super) struct Written {
+    /// Directories that are below as they are but for their time: paths without leading slash.
+    pub(super) retimed: Vec<Vec<u8>>,
+    /// Whether anything else was. If not, there need be no layer: such a directory changed only because of what
+    /// was removed from it.
+    pub(super) is_worth: bool,
+}
+
+/// Writes layer `number` of the image over the new layers `below`.
 pub(super) fn write(
     work: &Work<'_>,
     number: usize,
     below: &Stack,
     out: &mut dyn Write,
-) -> Result<u64, SlimError> {
+) -> Result<Written, SlimError> {
     let (Some(layer), Some(tar)) = (
         work.open.stack.layers().get(number),
         work.open.tars.get(number),
     ) else {
-        return Ok(0);
+        return Ok(Written::default());
     };
     let mut rewriting = Rewriting {
         work,
@@ -38,17 +48,17 @@ pub(super) fn write(
         out: Writer::new(out),
         first_names: HashMap::new(),
         open: Vec::new(),
-        entries: 0,
+        written: Written::default(),
     };
     rewriting.all()?;
     rewriting.links_below()?;
-    let entries = rewriting.entries;
+    let written = rewriting.written;
     let finished = rewriting.out.finish();
     finished.map_err(|source| SlimError::Write {
         diff_id: work.records[number].diff_id.clone(),
         source,
     })?;
-    Ok(entries)
+    Ok(written)
 }
 
 struct Rewriting<'a> {
@@ -62,7 +72,7 @@ struct Rewriting<'a> {
     first_names: HashMap<EntryId, Vec<u8>>,
     /// The directories that are being walked, the root first.
     open: Vec<Directory>,
-    entries: u64,
+    written: Written,
 }
 
 /// A directory that is being walked.
@@ -72,6 +82,8 @@ struct Directory {
     rest: IntoIter<(Vec<u8>, Inode)>,
     /// What the new layers below have at its path, if that is a directory.
     below: Option<Found>,
+    /// Whether what they have in it is hidden.
+    is_opaque: bool,
     /// Its own entry, if it has one that is not written yet.
     unwritten: Option<Metadata>,
     /// What to write if nothing in it was: no layer has an entry for it, but the image shows it.
@@ -107,8 +119,8 @@ impl Rewriting<'_> {
         };
         let full = joined(&here.full, name);
         let below = match &here.below {
-            Some(directory) => self.below.lookup(directory, name)?,
-            None => None,
+            Some(directory) if !here.is_opaque => self.below.lookup(directory, name)?,
+            _ => None,
         };
         let Some(path) = self.work.paths.child(here.path, name) else {
             return Ok(());
@@ -167,6 +179,7 @@ impl Rewriting<'_> {
             full,
             rest: entries.into_iter(),
             below,
+            is_opaque: false,
             unwritten: own,
             otherwise,
         });
@@ -184,7 +197,8 @@ impl Rewriting<'_> {
         let Some(here) = self.open.last_mut() else {
             return Ok(());
         };
-        let Some(below) = here.below.take() else {
+        here.is_opaque = true;
+        let Some(below) = here.below.clone() else {
             return Ok(());
         };
         if self.below.read_dir(&below)?.is_empty() {
@@ -192,7 +206,7 @@ impl Rewriting<'_> {
         }
         self.write_directories()?;
         let full = self.open.last().map(|here| here.full.clone());
-        self.entries += 1;
+        self.written.is_worth = true;
         let done = self.out.opaque(&full.unwrap_or_default());
         done.map_err(|e| self.unwritten(e))
     }
@@ -255,7 +269,12 @@ impl Rewriting<'_> {
                 } else {
                     here.full.clone()
                 };
-                self.entries += 1;
+                match &here.below {
+                    Some(below) if is_retimed(self.below, below, &metadata)? => {
+                        self.written.retimed.push(here.full.clone());
+                    }
+                    _ => self.written.is_worth = true,
+                }
                 let done = self.out.directory(&full, &metadata);
                 done.map_err(|e| self.unwritten(e))?;
             }
@@ -268,7 +287,7 @@ impl Rewriting<'_> {
             return Ok(());
         }
         self.write_directories()?;
-        self.entries += 1;
+        self.written.is_worth = true;
         let done = self.out.whiteout(full);
         done.map_err(|e| self.unwritten(e))
     }
@@ -281,7 +300,7 @@ impl Rewriting<'_> {
         facts: &Facts,
     ) -> Result<(), SlimError> {
         self.write_directories()?;
-        self.entries += 1;
+        self.written.is_worth = true;
         let metadata = self.metadata(inode, facts)?;
         let is_file = matches!(facts.kind, Type::File { .. });
         let file = self.work.plan.one_of(self.work.paths.first(id));
@@ -344,7 +363,7 @@ impl Rewriting<'_> {
                 None if self.is_below(&link.target, paths.first(id))? => Some(link.target),
                 None => None,
             };
-            self.entries += 1;
+            self.written.is_worth = true;
             let done = match target {
                 Some(target) => self.out.hard_link(&link.path, &metadata, &target),
                 None => {
@@ -398,6 +417,15 @@ impl Rewriting<'_> {
             source,
         }
     }
+}
+
+/// Whether a directory is what the layers below have, but for its time.
+fn is_retimed(stack: &Stack, below: &Found, metadata: &Metadata) -> Result<bool, SlimError> {
+    let Facts { mode, uid, gid, .. } = below.facts;
+    Ok(
+        (mode, uid, gid) == (metadata.mode, metadata.uid, metadata.gid)
+            && stack.xattrs(below)? == metadata.xattrs,
+    )
 }
 
 fn of_facts(facts: &Facts) -> Metadata {

@@ -68,8 +68,8 @@ struct Marking<'a> {
     rules: Rules,
     byte_code: HashSet<EntryId>,
     open: Vec<Open>,
-    /// Directories that may go, a directory before those in it.
-    visited: Vec<PathId>,
+    /// Directories that may go, a directory before those in it, and whether they were asked for.
+    visited: Vec<(PathId, bool)>,
 }
 
 /// A path still to be looked at: what holds for it, and how long the path of its directory is.
@@ -116,20 +116,32 @@ impl Marking<'_> {
             let mark = self.mark_of(&next, entry, &path);
             if entry.kind.is_directory() {
                 let is_cache = self.paths.name(next.path) == b"__pycache__";
-                if matches!(mark, Mark::Goes(_, Reach::All)) || is_cache {
-                    self.visited.push(next.path);
+                match mark {
+                    Mark::Goes(reason, Reach::All) => {
+                        let is_asked = self.plan.asked.contains(&reason);
+                        self.visited.push((next.path, is_asked));
+                    }
+                    _ if is_cache => self.visited.push((next.path, false)),
+                    _ => {}
                 }
                 self.enter(next.path, mark, path.len());
             } else if let Mark::Goes(reason, reach) = mark {
                 if reach != Reach::Files || entry.is_file() {
-                    self.plan.gone.insert(id, reason);
+                    self.go(id, entry, reason);
                 }
             } else if self.byte_code.contains(&id) && !matches!(mark, Mark::Stays) {
                 let reason = self.kind(Kind::Waste(WasteKind::ByteCode));
-                self.plan.gone.insert(id, reason);
+                self.go(id, entry, reason);
             }
         }
         self.mark_directories();
+    }
+
+    fn go(&mut self, id: EntryId, entry: &Entry, reason: Reason) {
+        self.plan.gone.insert(id, reason);
+        if self.plan.asked.contains(&reason) {
+            self.plan.asked_layers.insert(entry.layer.into());
+        }
     }
 
     fn enter(&mut self, directory: PathId, mark: Mark, prefix: usize) {
@@ -181,11 +193,7 @@ impl Marking<'_> {
 
     /// The reason of a kind.
     fn kind(&mut self, kind: Kind) -> Reason {
-        let reason = self.plan.reason(kind.name());
-        if self.asked.contains(&kind) {
-            self.plan.asked.insert(reason);
-        }
-        reason
+        self.plan.kind(kind, self.asked.contains(&kind))
     }
 
     /// Documentation or translations, if they are to go.
@@ -212,7 +220,8 @@ impl Marking<'_> {
 
     /// A directory that may go does so if nothing in it stays; those in it come first.
     fn mark_directories(self) {
-        for directory in self.visited.into_iter().rev() {
+        let paths = self.paths;
+        for (directory, is_asked) in self.visited.into_iter().rev() {
             let mut live = self.paths.children(directory).iter().filter_map(|child| {
                 let id = self.paths.live(*child)?;
                 Some((*child, id))
@@ -220,8 +229,14 @@ impl Marking<'_> {
             let goes = |(child, id): (PathId, EntryId)| {
                 self.plan.gone.contains_key(&id) || self.plan.directories.contains(&child)
             };
-            if live.all(goes) {
-                self.plan.directories.insert(directory);
+            if !live.all(goes) {
+                continue;
+            }
+            self.plan.directories.insert(directory);
+            if is_asked && let Some(newest) = paths.newest(directory) {
+                let all = std::iter::once(newest).chain(paths.older(newest));
+                let layers = all.map(|id| usize::from(paths.entry(id).layer));
+                self.plan.asked_layers.extend(layers);
             }
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Never reads a Dockerfile or a context: that is `shiplap_build`'s.
 
-use std::{io, path::PathBuf, sync::Arc, thread, time::Duration};
+use std::{io, path::PathBuf, sync::Arc};
 
 use clap::{Args, Subcommand, ValueEnum};
 use shiplap_build::{
@@ -17,11 +17,6 @@ use shiplap_model::{
     reference::ReferenceError,
 };
 use shiplap_ops::{Context, step::Cancel};
-use signal_hook::{
-    consts::{SIGHUP, SIGINT, SIGTERM},
-    iterator::Signals,
-    low_level::emulate_default_handler,
-};
 
 use super::{
     builder,
@@ -31,6 +26,7 @@ use crate::{
     advice,
     display::{Display, Mode},
     face::{Face, Failure},
+    interrupt,
     settings::Environment,
     terminal,
 };
@@ -293,9 +289,6 @@ impl Build {
     }
 }
 
-/// What a process that was interrupted exits with.
-const INTERRUPTED: u8 = 130;
-
 /// Builds, and can be interrupted meanwhile: what was finished stays in the cache.
 fn build(
     face: &Face,
@@ -304,7 +297,7 @@ fn build(
     display: &Display,
 ) -> Result<Report, Failure> {
     let cancel = Arc::new(Cancel::new()?);
-    let signals = listen(&cancel)?;
+    let signals = interrupt::listen(&cancel)?;
     let (mut stdin, mut stdout) = (io::stdin(), face.output.stream());
     let mut streams = Streams {
         stdin: &mut stdin,
@@ -316,37 +309,11 @@ fn build(
     built.map_err(|error| failed(face, display, options, &error))
 }
 
-/// How long what was canceled may take to end: what fetches something does not hear of it.
-const GRACE: Duration = Duration::from_secs(3);
-
-/// The first signal that asks to end cancels; a second one, or patience that is over, ends the process as
-/// it would have without. What is left then is the next one's to clear away, as after any death.
-fn listen(cancel: &Arc<Cancel>) -> Result<signal_hook::iterator::Handle, Failure> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
-    let handle = signals.handle();
-    let cancel = Arc::clone(cancel);
-    thread::spawn(move || {
-        for signal in signals.forever() {
-            // Where it fails it goes on, and can still be killed.
-            let end = move || drop(emulate_default_handler(signal));
-            if cancel.is_cancelled() {
-                end();
-            }
-            cancel.cancel();
-            thread::spawn(move || {
-                thread::sleep(GRACE);
-                end();
-            });
-        }
-    });
-    Ok(handle)
-}
-
 /// Tells where and why a build failed.
 fn failed(face: &Face, display: &Display, options: &BuildOptions, error: &BuildError) -> Failure {
     if error.is_canceled() {
         let message = "the build was canceled; steps that were finished are in the cache";
-        return display.failed(message, "").with_code(INTERRUPTED);
+        return display.failed(message, "").with_code(interrupt::EXIT_CODE);
     }
     let message = format!("failed to build: {error}");
     let mut failure = display.failed(&message, &error.excerpt);

@@ -1,16 +1,19 @@
 //! `slim`.
 
+use std::sync::Arc;
+
 use clap::Args;
 use serde_json::json;
 use shiplap_model::{Reference, units};
 use shiplap_ops::{
     base::{self, Suggestion},
     slim::{self, Checked, Choice, KeptBecause, SlimOptions, SlimReport},
+    step::Cancel,
 };
 
 use crate::{
     face::{Face, Failure, Session},
-    words,
+    interrupt, words,
 };
 
 /// Lines of a failed check that are shown.
@@ -19,16 +22,17 @@ const SHOWN_LINES: usize = 40;
 /// Make an image again without what it carries for nothing
 ///
 /// What always goes: files that later layers hide or remove, package lists and caches, logs, temporary
-/// files, histories of repositories; of files that are the same one is kept, the others become links to it.
-/// On request: docs, locales, pycache, build-tools, or a pattern of paths as in a .dockerignore. Layers keep
-/// their order; those that would lose next to nothing stay as they are, so that they are still shared. The
-/// image itself stays.
+/// files, histories of repositories; of files that can't be told apart one is kept, the others become links to
+/// it. On request: docs, locales, pycache, build-tools, or a pattern of paths as in a .dockerignore. Layers
+/// keep their order; those that would lose next to nothing stay as they are, so that they are still shared.
+/// The image itself stays.
 #[derive(Debug, Args)]
 pub(crate) struct Slim {
     /// Command that has to succeed in the new image, run without network; if it fails there is none
     #[arg(long, value_name = "command")]
     check: Option<String>,
-    /// Also drop a kind or a pattern of paths
+    /// Also drop a kind (docs, locales, pycache, build-tools; duplicate: of files that differ in nothing but
+    /// their time, too) or a pattern of paths
     #[arg(long, value_name = "kind|pattern")]
     drop: Vec<Choice>,
     /// Say what would go, and make nothing
@@ -37,7 +41,8 @@ pub(crate) struct Slim {
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
-    /// Keep a kind or a pattern of paths in any case
+    /// Keep a kind (package-lists, language-cache, log, temporary, version-control, duplicate) or a pattern
+    /// of paths in any case
     #[arg(long, value_name = "kind|pattern")]
     keep: Vec<Choice>,
     /// Leave the layers of this image, which the other was built on, as they are
@@ -79,7 +84,18 @@ impl Slim {
             dry_run: self.dry_run,
         };
         let session = face.session(self.quiet || self.json)?;
-        let report = slim::slim(&session.context, &options, &*session.teller)?;
+        let report = made(&session, &options)?;
+        if let Some(check) = report.check.as_ref().filter(|check| !check.is_green()) {
+            if self.json {
+                face.output.data(&format!("{:#}\n", json!(report)))?;
+            }
+            return Err(red(check));
+        }
+        for pattern in &report.idle {
+            face.output.talk(&format!(
+                "--drop {pattern}: the image has nothing there to drop"
+            ));
+        }
         let suggestion = match self.no_network || self.quiet {
             true => None,
             false => suggest(face, &session, &report),
@@ -99,11 +115,20 @@ impl Slim {
                 face.output.data(&smaller_base(suggestion))?;
             }
         }
-        match report.check.filter(|check| !check.is_green()) {
-            Some(check) => Err(red(&check)),
-            None => Ok(()),
-        }
+        Ok(())
     }
+}
+
+/// Makes it, and can be interrupted meanwhile.
+fn made(session: &Session, options: &SlimOptions) -> Result<SlimReport, Failure> {
+    let cancel = Arc::new(Cancel::new()?);
+    let signals = interrupt::listen(&cancel)?;
+    let made = slim::slim(&session.context, options, &cancel, &*session.teller);
+    signals.close();
+    made.map_err(|error| match error.is_cancelled() {
+        true => Failure::from(error).with_code(interrupt::EXIT_CODE),
+        false => error.into(),
+    })
 }
 
 /// Asks for a smaller base; what can't be asked is only told.
@@ -148,6 +173,9 @@ fn plain(report: &SlimReport, tag: Option<&Reference>) -> String {
         let what = match layer.kept {
             Some(KeptBecause::Base) => "kept: the base's".to_owned(),
             Some(KeptBecause::Clean) => "kept as it is".to_owned(),
+            None if report.id.is_some() && layer.diff_id.is_none() => {
+                "goes: nothing of it is left".to_owned()
+            }
             None => format!("now {}", words::size(layer.after_bytes)),
         };
         text.push_str(&format!(
@@ -167,12 +195,14 @@ fn plain(report: &SlimReport, tag: Option<&Reference>) -> String {
         words::size(after),
         words::size(before - after.min(before)),
     );
+    let is_slim = report.layers.iter().all(|layer| layer.kept.is_some());
     text.push_str(&match (&report.id, tag) {
-        (Some(id), _) if *id == report.from => {
-            let name = tag.map(|tag| format!("; {} is another name of it", tag.familiar()));
+        _ if is_slim => {
+            let name = tag.filter(|_| report.id.is_some());
+            let name = name.map(|tag| format!("; {} is another name of it", tag.familiar()));
             format!(
                 "nothing to drop from {}{}\n",
-                words::id(id.digest().as_str(), false),
+                words::id(report.from.digest().as_str(), false),
                 name.unwrap_or_default()
             )
         }
@@ -181,7 +211,6 @@ fn plain(report: &SlimReport, tag: Option<&Reference>) -> String {
             tag.familiar(),
             words::id(id.digest().as_str(), false)
         ),
-        _ if report.check.is_some() => String::new(),
         _ => format!("would be {sizes}\n"),
     });
     text

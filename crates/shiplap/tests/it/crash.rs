@@ -101,6 +101,46 @@ fn killed_while_tagging_and_removing() {
     kill_at_moments(8, || prepare(&["rmi", "app:1"]));
 }
 
+/// The image of [`heavy`] with a cache in its first layer, which makes all of it new.
+fn wasteful(store: &Store) {
+    let mut layers: Vec<Vec<Entry>> = vec![vec![Entry::file("tmp/left", &noise(1, 300_000))]];
+    for seed in 1..4 {
+        let file = |file| Entry::file(&format!("{seed}/{file}"), &noise(seed * 100 + file, 50_000));
+        let mut layer: Vec<Entry> = (0..40).map(file).collect();
+        layer.push(Entry::file(&format!("tmp/{seed}"), &noise(seed, 300_000)));
+        layers.push(layer);
+    }
+    let layers: Vec<&[Entry]> = layers.iter().map(Vec::as_slice).collect();
+    load(store, "app:1", &recipe(&layers).make());
+}
+
+#[test]
+fn killed_while_slimming() {
+    let words = ["slim", "--no-network", "-t", "app:slim", "app:1"];
+    kill_at_moments(8, || {
+        let store = Store::new();
+        wasteful(&store);
+        (store, words.map(str::to_owned).to_vec())
+    });
+}
+
+#[test]
+fn a_disk_that_fills_up_leaves_no_slim_image() {
+    let Some(disk) = SmallDisk::new(10) else {
+        return;
+    };
+    let store = Store::in_directory(&disk.path().join("store"));
+    wasteful(&store);
+    let files = store.kept_files();
+    let ran = store.run(&["slim", "--no-network", "-t", "app:slim", "app:1"]);
+    ran.assert_refused();
+    ran.assert_says(&["space"]);
+    assert_eq!(store.names(), ["app:1"]);
+    assert_eq!(store.kept_files(), files);
+    store.assert_sound();
+    store.assert_prunes_to_nothing();
+}
+
 /// A file system of a few megabytes, unmounted when dropped.
 pub(crate) struct SmallDisk(PathBuf);
 

@@ -3,17 +3,20 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
+use std::process::Stdio;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::harness::{
     Store, base,
-    container::Containers,
+    container::{Containers, IMAGE, until},
     image::{Image, docker_archive, noise, recipe},
     judge::{self, Podman},
-    tar::Entry,
-    untar::{Saved, Tree, entries},
+    tar::{self, Entry},
+    untar::{self, Saved, Tree, entries},
 };
 
 /// Loads images by name into the store.
@@ -43,7 +46,7 @@ fn slim(store: &Store, from: &str, to: &str, flags: &[&str]) -> Value {
 
 /// What is seen: without which name of a file came first, which is not the tree's.
 fn seen(tree: Tree) -> Tree {
-    let same = |(path, mut node): (String, crate::harness::untar::Node)| {
+    let same = |(path, mut node): (String, untar::Node)| {
         node.first_name = String::new();
         (path, node)
     };
@@ -104,7 +107,7 @@ fn what_nobody_sees_goes_and_the_tree_stays() {
     assert_eq!(bytes(&before), [250_000, 150_000, 50_000]);
     assert_eq!(bytes(&after), [50_000, 100_000, 50_000]);
     // Nothing is left that marks of removal could remove; the last layer stayed as it was.
-    let marks = |entry: &&crate::harness::untar::Raw| entry.path.contains(".wh.");
+    let marks = |entry: &&untar::Raw| entry.path.contains(".wh.");
     assert_eq!(after.layers[..2].iter().flatten().filter(marks).count(), 0);
     assert_eq!(report["before_bytes"], 450_000);
     assert_eq!(report["after_bytes"], 200_000);
@@ -156,13 +159,13 @@ fn layers_that_stay_are_shared_and_still_hidden() {
             Entry::file("base/dir/x", b"x"),
         ],
         &[
-            Entry::file("app", &waste),
+            Entry::directory("tmp"),
+            Entry::file("tmp/left", &waste),
             Entry::file("more", &clean),
             Entry::whiteout("base", "small"),
             Entry::file("base/dir", b"a file now"),
         ],
         &[
-            Entry::whiteout("", "app"),
             Entry::whiteout("base", "dir"),
             Entry::directory("base/dir"),
             Entry::file("base/dir/y", b"y"),
@@ -174,7 +177,9 @@ fn layers_that_stay_are_shared_and_still_hidden() {
     let before = saved(&store, "app:1");
     let report = slim(&store, "app:1", "app:slim", &[]);
     let after = saved(&store, "app:slim");
-    assert_eq!(seen(after.tree()), seen(before.tree()));
+    let mut expected = seen(before.tree());
+    expected.remove("tmp/left");
+    assert_eq!(seen(after.tree()), expected);
     assert!(!paths(&after.tree()).contains(&"base/dir/x"));
     let kept: Vec<_> = report["layers"]
         .as_array()
@@ -305,7 +310,7 @@ fn caches_logs_and_copies_go_and_what_is_asked_for() {
 }
 
 /// What layers are made of at random: a small world of names, so that they meet.
-fn random_layer(state: &mut u64, number: u64) -> Vec<Entry> {
+fn random_layer(state: &mut u64, below: &Tree, number: u64) -> Vec<Entry> {
     let mut next = |most: u64| {
         *state = state
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -314,7 +319,11 @@ fn random_layer(state: &mut u64, number: u64) -> Vec<Entry> {
     };
     let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
     let mut files: Vec<String> = Vec::new();
-    let mut targets: Vec<String> = Vec::new();
+    let mut own: Vec<String> = Vec::new();
+    let mut links: BTreeMap<String, String> = BTreeMap::new();
+    let lower = below.iter().filter(|(_, node)| node.kind == "file");
+    let lower: Vec<String> = lower.map(|(path, _)| path.clone()).collect();
+    let mut targets = lower.clone();
     for count in 0..next(12) + 1 {
         let depth = next(3);
         let mut path = String::new();
@@ -351,15 +360,15 @@ fn random_layer(state: &mut u64, number: u64) -> Vec<Entry> {
                 entries.insert(full, Entry::symlink(&format!("{path}{name}"), "a/b"));
             }
             3 if !taken && !targets.is_empty() => {
-                // Written after its target, whose path sorts anywhere: so at the end.
                 let target = targets[next(targets.len() as u64) as usize].clone();
-                entries.insert(format!("~{full}"), Entry::hard_link(&full, &target));
+                links.insert(full.clone(), target);
                 entries.insert(full.clone(), Entry::directory("unused"));
                 files.push(full);
             }
             _ if !taken => {
                 let content = noise(next(6) + 1, 2000 + 500 * next(3) as usize);
                 targets.push(full.clone());
+                own.push(full.clone());
                 files.push(full.clone());
                 entries.insert(
                     full.clone(),
@@ -369,22 +378,67 @@ fn random_layer(state: &mut u64, number: u64) -> Vec<Entry> {
             _ => {}
         }
     }
-    // The links' places were only taken.
-    let linked: Vec<String> = entries
-        .keys()
-        .filter_map(|key| key.strip_prefix('~').map(str::to_owned))
+    // The links' places were only taken. A link means the layer's own file at its target if there is one, else
+    // that of the layers below, which the layer may remove, but has nothing else there.
+    entries.retain(|key, _| !links.contains_key(key));
+    let is_meant = |target: &str| {
+        let is_other = |path: &str| entries.contains_key(path) || links.contains_key(path);
+        let mut above = target.match_indices('/').map(|(at, _)| &target[..at]);
+        let is_below = lower.iter().any(|path| path == target);
+        own.iter().any(|path| path == target)
+            || is_below
+                && !is_other(target)
+                && !is_other(&format!("{target}/"))
+                && !above.any(is_other)
+    };
+    let links = links.iter().filter(|(_, target)| is_meant(target));
+    let links: Vec<Entry> = links
+        .map(|(path, target)| Entry::hard_link(path, target))
         .collect();
-    entries.retain(|key, _| !linked.contains(key));
-    entries.into_values().collect()
+    entries.into_values().chain(links).collect()
+}
+
+/// Marks of removal, by layer and path, that hide nothing of the layers below.
+fn idle_marks(saved: &Saved) -> Vec<(usize, String)> {
+    let mut tree = Tree::new();
+    let mut idle = Vec::new();
+    for (number, layer) in saved.layers.iter().enumerate() {
+        for entry in layer {
+            let (folder, name) = entry.path.rsplit_once('/').unwrap_or(("", &entry.path));
+            let Some(gone) = name.strip_prefix(".wh.") else {
+                continue;
+            };
+            let hidden = match (gone, folder) {
+                (".wh..opq", folder) => format!("{folder}/"),
+                (gone, "") => gone.to_owned(),
+                (gone, folder) => format!("{folder}/{gone}"),
+            };
+            let within = format!("{}/", hidden.trim_end_matches('/'));
+            let is_hidden = |path: &String| *path == hidden || path.starts_with(&within);
+            if !tree.keys().any(is_hidden) {
+                idle.push((number, entry.path.clone()));
+            }
+        }
+        untar::apply(&mut tree, layer);
+    }
+    idle
 }
 
 #[test]
 fn any_layers_come_to_the_same_tree() {
     let store = Store::new();
     let mut state = 20_261_128;
-    let images: Vec<Image> = (0..60)
-        .map(|_| {
-            let layers: Vec<Vec<Entry>> = (0..5).map(|n| random_layer(&mut state, n)).collect();
+    let images: Vec<Image> = (0..80)
+        .map(|image| {
+            let mut tree = Tree::new();
+            let mut layers: Vec<Vec<Entry>> = Vec::new();
+            for number in 0..5 {
+                // Every other image has no links from one layer to another.
+                let below = if image % 2 == 0 { &Tree::new() } else { &tree };
+                let layer = random_layer(&mut state, below, number);
+                untar::apply(&mut tree, &entries(&tar::tar(&layer)));
+                layers.push(layer);
+            }
             let layers: Vec<&[Entry]> = layers.iter().map(Vec::as_slice).collect();
             recipe(&layers).make()
         })
@@ -394,7 +448,7 @@ fn any_layers_come_to_the_same_tree() {
     let all: Vec<(&Image, &[&str])> = images.iter().zip(&tags).map(|(i, t)| (i, &t[..])).collect();
     load(&store, &all);
     let mut rewritten = 0;
-    for name in &names {
+    for (number, name) in names.iter().enumerate() {
         let before = saved(&store, name);
         let report = slim(&store, name, "random:slim", &[]);
         let after = saved(&store, "random:slim");
@@ -404,20 +458,183 @@ fn any_layers_come_to_the_same_tree() {
         let size: u64 = bytes(&after).iter().map(|bytes| *bytes as u64).sum();
         assert_eq!(report["after_bytes"], size, "{}", differing());
         rewritten += usize::from(report["id"] != report["from"]);
+        // A layer that holds a link to another may have to stay; else only marks that never hid anything do.
+        if number % 2 == 0 {
+            let was = idle_marks(&before);
+            let layers = report["layers"].as_array().unwrap();
+            let left = layers.iter().enumerate();
+            let left: Vec<_> = left
+                .filter(|(_, layer)| !layer["diff_id"].is_null())
+                .collect();
+            for (at, path) in idle_marks(&after) {
+                let (old, layer) = left[at];
+                assert_eq!(layer["kept"], "clean", "{path} {}", differing());
+                assert!(was.contains(&(old, path.clone())), "{path} {}", differing());
+            }
+        }
     }
-    assert!(rewritten > 20, "{rewritten}");
+    assert!(rewritten > 30, "{rewritten}");
     store.assert_sound();
 }
 
 /// The tree without the times of links, which have that of the file's first name.
 fn sizes_of(tree: Tree) -> Tree {
-    let plain = |(path, mut node): (String, crate::harness::untar::Node)| {
+    let plain = |(path, mut node): (String, untar::Node)| {
         if node.kind == "file" {
             node.mtime = 0;
         }
         (path, node)
     };
     seen(tree).into_iter().map(plain).collect()
+}
+
+/// What a layer removed is not there any more: neither are its marks, nor the layer if it has nothing else.
+#[test]
+fn marks_go_with_what_they_removed() {
+    let store = Store::new();
+    let big = |seed: u64| noise(seed, 50_000);
+    let folder = |mtime: u64| Entry::directory("usr").mtime(mtime);
+    let layers: [&[Entry]; 6] = [
+        &[
+            folder(1),
+            Entry::file("usr/kept", &big(1)),
+            Entry::file("usr/gone", &big(2)),
+            Entry::directory("usr/old"),
+            Entry::file("usr/old/x", &big(3)),
+        ],
+        // Only removes: nothing is left of it.
+        &[folder(2), Entry::whiteout("usr", "gone")],
+        // As builders leave it: it never hid anything, so the layer is no other for it.
+        &[
+            Entry::directory("srv"),
+            Entry::opaque("srv"),
+            Entry::file("srv/a", &big(4)),
+        ],
+        // Nothing of it is waste, but it removes what its base has not any more.
+        &[
+            Entry::directory("usr/old"),
+            Entry::opaque("usr/old"),
+            Entry::file("usr/old/y", &big(5)),
+        ],
+        // It gives the directory other rights, so it is worth something.
+        &[
+            Entry::whiteout("srv", "a"),
+            Entry::directory("srv").mode(0o700),
+        ],
+        &[Entry::file("top", &big(6))],
+    ];
+    load(&store, &[(&recipe(&layers).make(), &["app:1"])]);
+    let before = saved(&store, "app:1");
+    let report = slim(&store, "app:1", "app:slim", &[]);
+    let after = saved(&store, "app:slim");
+    let kept: Vec<_> = report["layers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|layer| (layer["kept"].clone(), layer["diff_id"].is_null()))
+        .collect();
+    let expected = [
+        (json!(null), false),
+        (json!(null), true),
+        (json!(null), true),
+        (json!(null), false),
+        (json!(null), false),
+        (json!("clean"), false),
+    ];
+    assert_eq!(kept, expected);
+    assert_eq!(idle_marks(&after), []);
+    assert!(!idle_marks(&before).is_empty());
+    // The directory has the time from before the removal.
+    let mut expected = seen(before.tree());
+    expected.get_mut("usr").unwrap().mtime = 1;
+    assert_eq!(seen(after.tree()), expected);
+    let history = after.config["history"].as_array().unwrap();
+    let made = history.iter().filter(|line| line["empty_layer"] != true);
+    assert_eq!(made.count(), after.layers.len());
+    store.assert_sound();
+}
+
+/// A file that is asked for goes though it has no bytes; what is not there is told.
+#[test]
+fn what_has_no_bytes_can_be_asked_for() {
+    let store = Store::new();
+    let image = recipe(&[&[
+        Entry::file("srv/big", &noise(1, 400_000)),
+        Entry::symlink("srv/link", "big"),
+        Entry::file("srv/empty", b""),
+        Entry::directory("srv/folder"),
+        Entry::directory("srv/folder/inner"),
+    ]])
+    .make();
+    load(&store, &[(&image, &["app:1"])]);
+    let whole = saved(&store, "app:1").tree();
+    let check = |pattern: &str, gone: &[&str]| {
+        let report = slim(&store, "app:1", "app:slim", &["--drop", pattern]);
+        let left = saved(&store, "app:slim").tree();
+        let missing: Vec<_> = whole
+            .keys()
+            .filter(|path| !left.contains_key(*path))
+            .collect();
+        assert_eq!(missing, gone, "{pattern}");
+        let idle = report["idle"].as_array().unwrap().len();
+        assert_eq!(idle == 0, !gone.is_empty(), "{pattern} {report:#}");
+    };
+    check("/srv/link", &["srv/link"]);
+    check("srv/empty", &["srv/empty"]);
+    check("/srv/folder/", &["srv/folder", "srv/folder/inner"]);
+    check("/srv/nothing", &[]);
+    let ran = store.run(&[
+        "slim",
+        "--no-network",
+        "--dry-run",
+        "--drop",
+        "/srv/nothing",
+        "app:1",
+    ]);
+    ran.assert_ok();
+    ran.assert_says(&["--drop /srv/nothing: the image has nothing there to drop"]);
+    assert!(
+        store
+            .ok(&["slim", "--no-network", "--dry-run", "app:1"])
+            .contains("nothing to drop")
+    );
+}
+
+/// Files become one only where nobody can tell, but for their number; all of the same rights if that is wanted.
+#[test]
+fn files_that_are_the_same_become_one() {
+    let store = Store::new();
+    let twin = noise(1, 50_000);
+    let file = |path: &str| Entry::file(path, &twin);
+    let image = recipe(&[
+        &[
+            file("usr/a"),
+            file("usr/b"),
+            file("usr/later").mtime(5),
+            file("usr/other.py").mtime(6),
+            file("usr/owned").owner(1, 1),
+            file("usr/mode").mode(0o755),
+            file("usr/attribute").xattr("user.a", b"b"),
+            file("etc/a"),
+            file("etc/b"),
+        ],
+        &[file("usr/above")],
+    ])
+    .make();
+    load(&store, &[(&image, &["app:1"])]);
+    let check = |flags: &[&str], linked: &[&str]| {
+        slim(&store, "app:1", "app:slim", flags);
+        let tree = saved(&store, "app:slim").tree();
+        let one = tree.iter().filter(|(path, node)| **path != node.first_name);
+        let one: Vec<_> = one.map(|(path, _)| path.as_str()).collect();
+        assert_eq!(one, linked, "{flags:?}");
+    };
+    check(&[], &["usr/b"]);
+    check(
+        &["--drop", "duplicate"],
+        &["etc/b", "usr/a", "usr/b", "usr/later"],
+    );
+    check(&["--keep", "duplicate"], &[]);
 }
 
 #[test]
@@ -538,6 +755,50 @@ fn a_check_decides() {
     ran.assert_says(&["ended with 127"]);
     containers.assert_nothing_left();
     store.assert_sound();
+}
+
+#[test]
+fn a_check_that_is_interrupted_leaves_nothing() {
+    let Some(containers) = Containers::new() else {
+        return;
+    };
+    let store = &containers.store;
+    let folder = store.path("app");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("left"), noise(1, 300_000)).unwrap();
+    fs::write(
+        folder.join("Dockerfile"),
+        format!("FROM {IMAGE}\nCOPY left /tmp/left\n"),
+    )
+    .unwrap();
+    store.ok(&["build", "-t", "app:1", folder.to_str().unwrap()]);
+    let files = store.kept_files();
+    let mut child = store
+        .command(&[
+            "slim",
+            "--no-network",
+            "-t",
+            "app:slim",
+            "--check",
+            "sleep 100",
+            "app:1",
+        ])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    until("the check runs", || !store.ok(&["ps", "-q"]).is_empty());
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let mut said = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut said)
+        .unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{said}");
+    assert!(said.contains("interrupted; no image was made"), "{said}");
+    assert_eq!(store.kept_files(), files);
+    containers.assert_nothing_left();
 }
 
 /// The peers take what was made, and find it as large as it says.

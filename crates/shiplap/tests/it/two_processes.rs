@@ -93,6 +93,25 @@ fn many_writers_lose_nothing() {
 }
 
 #[test]
+fn two_that_slim_make_one_image() {
+    let store = Store::new();
+    let waste = Entry::file("tmp/left", &noise(15, 500_000));
+    let image = recipe(&[&[waste, Entry::file("a", &noise(16, 500_000))]]).make();
+    load(&store, "app:1", &image);
+    let names = ["slim:1", "slim:2", "slim:3"];
+    let children = names.map(|name| store.start(&["slim", "--no-network", "-t", name, "app:1"]));
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    let ids: Vec<_> = names.map(|name| store.field(name, "{{.Id}}")).to_vec();
+    assert!(
+        ids.iter().all(|id| *id == ids[0] && *id != image.id()),
+        "{ids:?}"
+    );
+    store.assert_prunes_to_nothing();
+}
+
+#[test]
 fn a_prune_beside_a_pull_takes_nothing_of_it() {
     let double = Double::start();
     let image = recipe(&[&[Entry::file("a", &noise(14, 500_000))]]).make();

@@ -145,7 +145,7 @@ impl Reading<'_> {
 
     /// Notes a further name of a file in a lower layer; nothing if there is none.
     fn link_below(&mut self, path: &[u8], target: &[u8]) {
-        let Some(target) = self.paths.find(target).and_then(|at| self.paths.live(at)) else {
+        let Some(target) = self.paths.find(target).and_then(|at| self.shown_below(at)) else {
             return;
         };
         let first = self.paths.first(target);
@@ -171,6 +171,18 @@ impl Reading<'_> {
         });
         let names = self.paths.names_of.entry(first).or_insert(vec![first]);
         names.push(id);
+    }
+
+    /// What the layers below show at a path, though this one may have removed or replaced it already.
+    fn shown_below(&self, path: PathId) -> Option<EntryId> {
+        let by = self.number;
+        let newest = self.paths.newest(path)?;
+        let mut chain = std::iter::once(newest).chain(self.paths.older(newest));
+        let below = chain.find(|id| self.paths.entry(*id).layer < by)?;
+        let entry = self.paths.entry(below);
+        let is_shown = entry.is_live()
+            || matches!(entry.end, End::Deleted { by: end } | End::Overwritten { by: end } if end == by);
+        is_shown.then_some(below)
     }
 
     /// Ends what a path had until this layer; what that was.

@@ -92,7 +92,7 @@ impl Saved {
 
 /// Puts a layer on a tree, as the image specification says.
 pub(crate) fn apply(tree: &mut Tree, layer: &[Raw]) {
-    let below: Vec<String> = tree.keys().cloned().collect();
+    let below = tree.clone();
     for entry in layer {
         let (folder, name) = match entry.path.rsplit_once('/') {
             Some((folder, name)) => (format!("{folder}/"), name),
@@ -101,7 +101,7 @@ pub(crate) fn apply(tree: &mut Tree, layer: &[Raw]) {
         let Some(gone) = name.strip_prefix(".wh.") else {
             continue;
         };
-        for path in &below {
+        for path in below.keys() {
             let is_gone = match gone {
                 ".wh..opq" => path.starts_with(&folder),
                 gone => {
@@ -119,7 +119,7 @@ pub(crate) fn apply(tree: &mut Tree, layer: &[Raw]) {
         if entry.path.is_empty() || name.starts_with(".wh.") {
             continue;
         }
-        let node = node(entry, tree);
+        let node = node(entry, tree, &below);
         if node.kind != "dir" {
             let within = format!("{}/", entry.path);
             tree.retain(|path, _| !path.starts_with(&within));
@@ -128,10 +128,11 @@ pub(crate) fn apply(tree: &mut Tree, layer: &[Raw]) {
     }
 }
 
-fn node(entry: &Raw, tree: &Tree) -> Node {
+/// What an entry is; a link may lead to a file of the layers `below` that its own layer removes.
+fn node(entry: &Raw, tree: &Tree, below: &Tree) -> Node {
     if entry.kind == b'1' {
-        let first = tree[&entry.link].clone();
-        return first;
+        let first = tree.get(&entry.link).or_else(|| below.get(&entry.link));
+        return first.unwrap().clone();
     }
     let kind = match entry.kind {
         b'5' => "dir",
