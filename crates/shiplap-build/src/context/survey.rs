@@ -9,6 +9,8 @@ mod tests;
 mod walk;
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use shiplap_layer::root::Root;
@@ -228,17 +230,30 @@ impl Survey {
     }
 
     /// Why a path is sent, or is not: the patterns that match it or a directory above it, the one that
-    /// decides last.
+    /// decides last. `None`: it is outside the context.
     #[must_use]
-    pub fn why(&self, path: &[u8]) -> Why {
-        let path = path::clean(path);
+    pub fn why(&self, path: &[u8]) -> Option<Why> {
+        let path = path::clean(self.inside(path));
+        if path == b".." || path.starts_with(b"../") {
+            return None;
+        }
         let decided_by = self.patterns.deciding(&path);
-        Why {
+        Some(Why {
             is_there: path == b"." || self.entries.iter().any(|found| found.path == path),
             is_out: decided_by.is_some_and(|pattern| !pattern.is_exception()),
             line: decided_by.map(|pattern| (pattern.position(), pattern.to_string())),
             path,
-        }
+        })
+    }
+
+    /// A path from the context's root; an absolute one that leads elsewhere is meant from there, too.
+    fn inside<'p>(&self, path: &'p [u8]) -> &'p [u8] {
+        let Some(below) = path.strip_prefix(b"/") else {
+            return path;
+        };
+        let place = self.directory.canonicalize().unwrap_or_default();
+        let own = Path::new(OsStr::from_bytes(path)).strip_prefix(place);
+        own.map_or(below, |own| own.as_os_str().as_bytes())
     }
 
     /// Patterns that do nothing, with their lines.

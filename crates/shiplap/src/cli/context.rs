@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use shiplap_build::context::survey::{Idle, Survey, Tally, survey};
+use shiplap_build::context::survey::{Idle, Survey, Tally, Why, survey};
 use shiplap_model::units;
 
 use crate::{
@@ -65,7 +65,11 @@ impl ContextLs {
         }
         if !self.why.is_empty() {
             for path in &self.why {
-                face.output.line(&why(&survey, path))?;
+                let Some(why) = survey.why(path.as_bytes()) else {
+                    let message = format!("failed to look for {path}: it is outside the context");
+                    return Err(Failure::plain(message));
+                };
+                face.output.line(&reason(&survey, &why))?;
             }
             return Ok(());
         }
@@ -94,6 +98,12 @@ impl ContextLs {
         face.output
             .talk(&format!("sent: {}; left out: {}", told(sent), told(out)));
         warn(&face.output, &survey);
+        if survey.ignore_name.is_none() && !survey.suggest().is_empty() {
+            face.output.talk(&format!(
+                "there is no .dockerignore: {} ignore suggest proposes one",
+                face.program
+            ));
+        }
         Ok(())
     }
 }
@@ -138,23 +148,25 @@ fn left_out(survey: &Survey) -> String {
     }
 }
 
-fn why(survey: &Survey, path: &str) -> String {
-    let why = survey.why(path.as_bytes());
+/// In words why a path is sent, or is not.
+fn reason(survey: &Survey, why: &Why) -> String {
     let name = survey.ignore_name.as_deref().unwrap_or(".dockerignore");
-    let shown = String::from_utf8_lossy(&why.path).into_owned();
-    let is_there = if why.is_there {
-        ""
-    } else {
-        " (there is no such file)"
+    let shown = String::from_utf8_lossy(&why.path);
+    let (sent, is_there) = match why.is_there {
+        true => ("is sent", ""),
+        false => ("would be sent", " (there is no such file)"),
     };
-    match (why.line, why.is_out) {
+    match (&why.line, why.is_out) {
         (Some((line, pattern)), true) => {
             format!("{shown} is left out by {name}:{line}: {pattern}{is_there}")
         }
         (Some((line, pattern)), false) => {
-            format!("{shown} is sent: {name}:{line}: {pattern} lets it in{is_there}")
+            format!("{shown} {sent}: {name}:{line}: {pattern} lets it in{is_there}")
         }
-        (None, _) => format!("{shown} is sent: no line of an ignore file matches it{is_there}"),
+        (None, _) if survey.ignore_name.is_none() => {
+            format!("{shown} {sent}: there is no ignore file{is_there}")
+        }
+        (None, _) => format!("{shown} {sent}: no line of {name} matches it{is_there}"),
     }
 }
 

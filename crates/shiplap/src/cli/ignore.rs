@@ -59,7 +59,7 @@ impl IgnoreSuggest {
         }
         let text = survey::suggested_text(&lines);
         let line = format!(
-            "leaves out {} of {} that are sent",
+            "leaves out {} of {} that would be sent",
             units::human_size(saved.size_bytes),
             units::human_size(sent.size_bytes)
         );

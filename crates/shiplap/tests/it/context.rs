@@ -53,7 +53,11 @@ fn lists_what_is_sent() {
         ),
         (
             "app.py",
-            "app.py is sent: no line of an ignore file matches it\n",
+            "app.py is sent: no line of .dockerignore matches it\n",
+        ),
+        (
+            "b.py",
+            "b.py would be sent: no line of .dockerignore matches it (there is no such file)\n",
         ),
         (
             "x.log",
@@ -65,6 +69,11 @@ fn lists_what_is_sent() {
             wanted
         );
     }
+    let refused = store.refused(&["context", "ls", "--why", "../x", &context]);
+    assert!(refused.contains("outside the context"), "{refused}");
+    fs::remove_file(store.path("app/.dockerignore")).unwrap();
+    let ran = store.run(&["context", "ls", &context]);
+    ran.assert_says(&["there is no .dockerignore", "ignore suggest proposes one"]);
     assert!(
         store
             .refused(&["context", "ls", "nowhere"])

@@ -118,16 +118,26 @@ fn says_what_is_sent_and_which_line_decides() {
             ),
         ]
     );
-    let why = survey.why(b"./src/app.py");
+    let why = survey.why(b"./src/app.py").unwrap();
     assert!(why.is_there && !why.is_out);
     assert_eq!(why.line, Some((7, "!src/*.py".to_owned())));
-    let why = survey.why(b"node_modules/a/b.js");
+    let why = survey.why(b"node_modules/a/b.js").unwrap();
     assert_eq!(
         (why.is_out, why.line),
         (true, Some((3, "node_modules".to_owned())))
     );
-    let why = survey.why(b"nowhere");
+    let why = survey.why(b"nowhere").unwrap();
     assert!(!why.is_there && !why.is_out && why.line.is_none());
+    // From the context's root, or from that of the system.
+    let absolute = folder.path().canonicalize().unwrap().join("src/app.py");
+    for path in [
+        absolute.to_str().unwrap(),
+        "/src/app.py",
+        "src/../src/app.py",
+    ] {
+        assert_eq!(survey.why(path.as_bytes()).unwrap().path, b"src/app.py");
+    }
+    assert!(survey.why(b"../src").is_none() && survey.why(b"a/../..").is_none());
 }
 
 #[test]
@@ -164,9 +174,10 @@ fn an_ignore_file_of_the_dockerfile_comes_first() {
         own.ignore_name.as_deref(),
         Some("x.Dockerfile.dockerignore")
     );
-    assert!(own.why(b"a").is_out && !own.why(b"b").is_out);
+    let is_out = |survey: &Survey, path: &[u8]| survey.why(path).unwrap().is_out;
+    assert!(is_out(&own, b"a") && !is_out(&own, b"b"));
     let general = of(&folder);
-    assert!(!general.why(b"a").is_out && general.why(b"b").is_out);
+    assert!(!is_out(&general, b"a") && is_out(&general, b"b"));
     assert!(survey(folder.path(), Some(Path::new("nowhere"))).is_err());
     assert!(survey(&folder.path().join("nowhere"), None).is_err());
     fs::write(folder.path().join(".dockerignore"), "[\n").unwrap();
@@ -179,7 +190,13 @@ fn proposes_what_is_there_and_not_needed() {
     let lines = of(&folder).suggest();
     let shown: Vec<(&str, u64, u64)> = lines
         .iter()
-        .map(|line| (line.pattern, line.saves.files, line.saves.size_bytes))
+        .map(|line| {
+            (
+                line.patterns[0].as_str(),
+                line.saves.files,
+                line.saves.size_bytes,
+            )
+        })
         .collect();
     // `dist` is copied by name, so it stays.
     assert_eq!(
@@ -210,27 +227,118 @@ fn proposes_what_is_there_and_not_needed() {
         survey
             .suggest()
             .iter()
-            .all(|line| line.pattern == ".dockerignore")
+            .all(|line| line.patterns == [".dockerignore"])
     );
     assert!(survey.idle().is_empty(), "{:?}", survey.idle());
 }
 
+/// What is proposed for files, the lines joined by blanks.
+fn proposed(files: &[(&str, &str)]) -> Vec<String> {
+    let folder = directory(files);
+    let lines = of(&folder).suggest();
+    let text = suggested_text(&lines);
+    let before = of(&folder);
+    fs::write(folder.path().join(".dockerignore"), &text).unwrap();
+    let after = of(&folder);
+    // It leaves out what it says, nothing else, and has no line that does nothing.
+    let saved: u64 = lines.iter().map(|line| line.saves.files).sum();
+    assert_eq!(
+        after.sent().files,
+        before.sent().files - saved + 1,
+        "{text}"
+    );
+    assert!(after.idle().is_empty(), "{text}: {:?}", after.idle());
+    lines.iter().map(|line| line.patterns.join(" ")).collect()
+}
+
+/// Files, and what is proposed for them.
+type Row<'r> = (&'r [(&'r str, &'r str)], &'r [&'r str]);
+
 #[test]
 fn names_that_may_mean_anything_need_a_sign() {
-    let folder = directory(&[
-        ("build/x", "1"),
-        ("target/x", "2"),
-        ("venv/x", "3"),
-        ("rust/Cargo.toml", ""),
-        ("rust/target/x", "4"),
-        ("py/venv/pyvenv.cfg", "5"),
-        (".env.example", "6"),
-        (".env.local", "7"),
-    ]);
-    let lines = of(&folder).suggest();
-    let shown: Vec<(&str, u64)> = lines
-        .iter()
-        .map(|line| (line.pattern, line.saves.size_bytes))
-        .collect();
-    assert_eq!(shown, [("**/.env.*", 1), ("**/venv", 1), ("**/target", 1)]);
+    let rows: [Row<'_>; 9] = [
+        (&[("build/x", "1"), ("venv/x", "3")], &[]),
+        (&[("Cargo.toml", ""), ("target/x", "4")], &["**/target"]),
+        // A module of that name stays.
+        (
+            &[
+                ("rust/Cargo.toml", ""),
+                ("rust/target/x", "4"),
+                ("src/target/mod.rs", "2"),
+            ],
+            &["rust/target"],
+        ),
+        (
+            &[("py/venv/pyvenv.cfg", "5"), ("venv/x", "3")],
+            &["py/venv"],
+        ),
+        (
+            &[("logs/logs.go", "1"), ("a/logs/1.txt", "2"), ("tmp/x", "")],
+            &["**/tmp", "a/logs"],
+        ),
+        (
+            &[
+                ("package.json", ""),
+                ("coverage/a.js", "1"),
+                ("src/coverage/a.js", "2"),
+            ],
+            &["coverage"],
+        ),
+        // A sample says what is to be filled in.
+        (
+            &[(".env.local", "7"), ("a/.env.example", "6")],
+            &["**/.env.* !a/.env.example"],
+        ),
+        (
+            &[("service-account.json", "{}"), ("data.json", "{}")],
+            &["**/service-account*.json"],
+        ),
+        (
+            &[
+                ("Cargo.toml", ""),
+                ("target/a", "1"),
+                ("a[b]/target/b.rs", ""),
+            ],
+            &["target"],
+        ),
+    ];
+    for (files, wanted) in rows {
+        let mut found = proposed(files);
+        found.sort();
+        assert_eq!(found, wanted, "{files:?}");
+    }
+}
+
+#[test]
+fn what_the_dockerfile_names_stays() {
+    let rows: [(&str, &[&str]); 8] = [
+        ("ARG D=dist\nCOPY $D /", &["**/.npmrc", "a/dist"]),
+        ("COPY ${D}/dist/app.js /", &["**/.npmrc", "dist"]),
+        ("COPY . /", &["**/.npmrc", "**/dist"]),
+        ("COPY .npmrc /", &["**/dist", "a/.npmrc"]),
+        ("COPY a/dist /", &["**/.npmrc", "dist"]),
+        // Not there yet, but named.
+        ("COPY b/dist/app.js /", &["**/.npmrc", "a/dist dist"]),
+        (
+            "RUN --mount=type=bind,source=dist,target=/d x",
+            &["**/.npmrc", "a/dist"],
+        ),
+        ("COPY a/dist/*.js /", &["**/.npmrc", "dist"]),
+    ];
+    for (line, wanted) in rows {
+        let text = format!("FROM a\n{line}\n");
+        let files = [
+            ("Dockerfile", text.as_str()),
+            ("package.json", ""),
+            (".npmrc", "1"),
+            ("dist/app.js", "2"),
+            ("a/package.json", ""),
+            ("a/.npmrc", "3"),
+            ("a/dist/app.js", "4"),
+        ];
+        let mut found = proposed(&files);
+        found.retain(|lines| lines != "**/*Dockerfile*");
+        found.sort();
+        assert_eq!(found, wanted, "{line}");
+    }
 }
