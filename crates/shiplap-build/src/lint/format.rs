@@ -1,6 +1,7 @@
 //! Findings as they are told: text for people, JSON for programs, SARIF for those that show findings
 //! beside the code.
 
+mod fingerprint;
 mod json;
 mod sarif;
 mod text;
