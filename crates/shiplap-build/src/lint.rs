@@ -39,6 +39,7 @@ mod shell;
 mod silence;
 mod steps;
 mod text;
+mod weigh;
 
 pub use finding::Finding;
 pub use guide::{Guide, Severity};

@@ -94,10 +94,11 @@ fn below(top: &Path, directory: &Path, found: &mut Vec<PathBuf>) -> Result<(), F
         let name = entry.file_name();
         let name = name.to_string_lossy();
         let kind = entry.file_type().map_err(failed)?;
-        // Links may lead in circles.
+        // Links to directories may lead in circles; those to files are what they lead to.
+        let is_file = || kind.is_file() || kind.is_symlink() && entry.path().is_file();
         if kind.is_dir() && !FOREIGN.contains(&name.as_ref()) {
             below(top, &entry.path(), found)?;
-        } else if kind.is_file() && is_dockerfile(&name) {
+        } else if is_dockerfile(&name) && is_file() {
             if found.len() >= limits::LINTED_FILES {
                 return Err(FilesError::TooMany(top.to_owned()));
             }

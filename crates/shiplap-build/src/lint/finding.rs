@@ -76,10 +76,12 @@ impl Finding {
         }
     }
 
-    /// Where it begins.
+    /// The line in which it begins; of a file without any: the first.
     #[must_use]
     pub fn line(&self) -> u32 {
-        self.place.map_or(self.span.first, |place| place.line)
+        self.place
+            .map_or(self.span.first, |place| place.line)
+            .max(1)
     }
 
     /// It is of a rule of our own, and not that the file can't be built.

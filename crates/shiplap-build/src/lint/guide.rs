@@ -135,6 +135,13 @@ pub struct Guide {
 }
 
 impl Guide {
+    /// Rewriting what it finds may leave out something that is needed: only a build, and a try of the program,
+    /// can tell.
+    #[must_use]
+    pub fn is_daring(&self) -> bool {
+        self.name == "AptRecommends"
+    }
+
     /// Where it is explained, if not by us.
     #[must_use]
     pub fn url(&self) -> Option<String> {
@@ -150,7 +157,7 @@ pub const INVALID: Guide = Guide {
     name: "InvalidDockerfile",
     family: Family::Form,
     severity: Severity::Error,
-    codes: &["DL1000", "DL3023", "DL3043", "DL3061"],
+    codes: &["DL1000", "DL3011", "DL3023", "DL3043", "DL3061"],
     wants: "A Dockerfile is to be built",
     reason: "A build of it fails here, whatever the context is.",
     is_mended: false,

@@ -6,7 +6,10 @@
 
 mod call;
 mod form;
+mod images;
+mod labels;
 mod layers;
+mod letters;
 mod look;
 mod order;
 mod packages;
@@ -14,6 +17,7 @@ mod pinning;
 mod script;
 mod secrets;
 mod size;
+mod transfer;
 mod traps;
 mod users;
 
@@ -24,8 +28,9 @@ use shiplap_model::dockerfile::{
 };
 use shiplap_model::expansion;
 use shiplap_model::ignore::Patterns;
-use shiplap_model::{Reference, path};
+use shiplap_model::path;
 
+use self::images::{is_of_windows, shell_of_base};
 use self::look::Look;
 use super::Subject;
 use super::finding::Finding;
@@ -44,10 +49,22 @@ pub(super) struct Practice {
 }
 
 /// All families.
-pub(super) static FAMILIES: [Practice; 9] = [
+pub(super) static FAMILIES: [Practice; 12] = [
     Practice {
         guides: form::GUIDES,
         look: form::look,
+    },
+    Practice {
+        guides: transfer::GUIDES,
+        look: transfer::look,
+    },
+    Practice {
+        guides: labels::GUIDES,
+        look: labels::look,
+    },
+    Practice {
+        guides: letters::GUIDES,
+        look: letters::look,
     },
     Practice {
         guides: pinning::GUIDES,
@@ -91,6 +108,11 @@ pub(super) fn look(subject: &Subject<'_>, sheet: &Sheet<'_>, wishes: &Wishes<'_>
         (practice.look)(&file, &mut found);
     }
     found
+}
+
+/// The rule about arrays that are no JSON.
+pub(super) fn json_guide() -> &'static Guide {
+    &form::JSON
 }
 
 /// The rule about comments that ignore what nobody knows.
@@ -528,58 +550,4 @@ fn scripts(run: &Run, joined: &Joined) -> Vec<(usize, Script)> {
         }
         None => Vec::new(),
     }
-}
-
-/// Whether an image is one of Windows, by its name.
-fn is_of_windows(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    [
-        "nanoserver",
-        "servercore",
-        "mcr.microsoft.com/windows",
-        "windows/server",
-    ]
-    .iter()
-    .any(|part| name.contains(part))
-}
-
-/// Whether `sh` of a base image has what bash has, as far as its name says.
-fn shell_of_base(name: &str) -> Option<bool> {
-    let reference = Reference::parse(name).ok()?;
-    let path = reference.repository().path().rsplit('/').next()?.to_owned();
-    let tag = reference.tag().unwrap_or_default();
-    const WITH_DASH: [&str; 26] = [
-        "debian",
-        "ubuntu",
-        "buildpack-deps",
-        "python",
-        "node",
-        "ruby",
-        "golang",
-        "rust",
-        "php",
-        "perl",
-        "openjdk",
-        "eclipse-temurin",
-        "postgres",
-        "mysql",
-        "mariadb",
-        "redis",
-        "nginx",
-        "httpd",
-        "gcc",
-        "haskell",
-        "tomcat",
-        "maven",
-        "gradle",
-        "wordpress",
-        "rabbitmq",
-        "memcached",
-    ];
-    const OTHERS: [&str; 7] = [
-        "alpine", "busybox", "ubi", "oracle", "amazon", "centos", "fedora",
-    ];
-    let has_dash =
-        WITH_DASH.contains(&path.as_str()) && !OTHERS.iter().any(|other| tag.contains(other));
-    has_dash.then_some(false)
 }

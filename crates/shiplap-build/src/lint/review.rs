@@ -1,14 +1,16 @@
 //! All that can be said of a Dockerfile: BuildKit's checks and the rules of our own, without what
 //! comments silence.
 
-use shiplap_model::dockerfile::{self, Kind, Reading};
+use shiplap_model::dockerfile::{self, Kind, Reading, Span};
 use shiplap_model::ignore::Patterns;
 
 use super::finding::Finding;
 use super::guide::{self, INVALID, Severity};
+use super::practice::json_guide;
 use super::settings::Settings;
 use super::sheet::Sheet;
 use super::silence::Silence;
+use super::weigh::Scale;
 use super::{Failure, Rule, SettingsError, Subject, Warning, mend, practice};
 use crate::plan::{Breadth, PlanInput, Resolved};
 
@@ -64,33 +66,29 @@ impl Reviewer<'_> {
         let sheet = Sheet::new(text, reading.file.escape);
         let silence = Silence::read(&sheet, &reading.file);
         let mut findings: Vec<Finding> = Vec::new();
+        let scale = Scale {
+            file: &reading.file,
+            warnings: &checked.warnings,
+            knows_images: !self.resolved.images.is_empty(),
+        };
         for warning in &checked.warnings {
-            if is_of_windows(warning) {
-                continue;
-            }
             let finding = of_warning(warning, &sheet, reading);
-            findings.push(
-                finding.mend(
-                    mend::of_check(warning, &sheet, &reading.file)
-                        .into_iter()
-                        .map(Some),
-                ),
-            );
+            let edits = mend::of_check(warning, &sheet, &reading.file);
+            let finding = finding.mend(edits.into_iter().map(Some));
+            findings.extend(scale.weigh(warning, finding));
         }
         if let Some(failure) = checked
             .failure
             .as_ref()
             .filter(|failure| !wants_arguments(failure, reading))
         {
-            let span = failure.span().unwrap_or_default();
-            let mut finding = Finding::new(&INVALID, span, failure.to_string());
-            finding.place = failure.place();
-            findings.push(finding);
+            findings.extend(of_failure(failure));
         }
         if reading.errors.is_empty() {
             findings.extend(practice::look(&subject, &sheet, &self.wishes));
             findings.extend(silence.unknown(&sheet));
         }
+        without_echo(&mut findings);
         let is_wanted = self.skips(reading)?;
         findings.retain(|finding| {
             finding.guide.name == INVALID.name || silence.lets(finding) && is_wanted(finding)
@@ -163,10 +161,37 @@ fn wants_arguments(failure: &Failure, reading: &Reading) -> bool {
     })
 }
 
-/// A directory on a drive is absolute where there are drives. What is built for Linux has none, so
-/// nobody means it otherwise.
-fn is_of_windows(warning: &Warning) -> bool {
-    warning.rule == Rule::WorkdirRelativePath && warning.detail.contains(":\\\\")
+/// What is wrong with a file, one by one.
+fn of_failure(failure: &Failure) -> Vec<Finding> {
+    match failure {
+        Failure::Syntax(errors) => {
+            let each = errors.0.iter().map(|error| {
+                let finding = Finding::new(&INVALID, error.span, error.fault.to_string());
+                Finding {
+                    place: error.place,
+                    ..finding
+                }
+            });
+            let mut found: Vec<Finding> = each.collect();
+            // What is wrong with line after line is no text at all.
+            found.dedup_by(|next, own| next.detail == own.detail);
+            found
+        }
+        Failure::Plan(error) => {
+            let span = error.span.unwrap_or_default();
+            vec![Finding::new(&INVALID, span, error.fault.to_string())]
+        }
+    }
+}
+
+/// Of an array that is no JSON nothing else is told: it would judge what nobody meant.
+fn without_echo(findings: &mut Vec<Finding>) {
+    let is_it = |finding: &Finding| finding.guide.name == json_guide().name;
+    let broken: Vec<Span> = { findings.iter() }
+        .filter(|finding| is_it(finding))
+        .map(|finding| finding.span)
+        .collect();
+    findings.retain(|finding| is_it(finding) || !broken.contains(&finding.span));
 }
 
 /// A warning of BuildKit's as a finding.

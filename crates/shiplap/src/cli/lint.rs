@@ -56,6 +56,9 @@ pub(crate) struct Lint {
         hide_default_value = true
     )]
     failure_threshold: Threshold,
+    /// One more Dockerfile, as with build
+    #[arg(short, long, value_name = "string")]
+    file: Vec<PathBuf>,
     /// Rewrite what can be rewritten safely, and show the changes
     #[arg(long)]
     fix: bool,
@@ -83,11 +86,14 @@ pub(crate) struct Lint {
     #[arg(long, conflicts_with_all = ["fix", "format"])]
     prove: bool,
     /// List the rules
-    #[arg(long, conflicts_with_all = ["fix", "prove", "dockerfile"])]
+    #[arg(long, conflicts_with_all = ["file", "fix", "prove", "dockerfile"])]
     rules: bool,
     /// Registry that base images may come from; others are an error
     #[arg(long, value_name = "host")]
     trusted_registry: Vec<String>,
+    /// With --fix: rewrite, too, what may leave out something that is needed
+    #[arg(long, requires = "fix")]
+    unsafe_fixes: bool,
     /// Dockerfiles, directories with some, or - for one on stdin (default: Dockerfile)
     #[arg(value_name = "DOCKERFILE")]
     dockerfile: Vec<PathBuf>,
@@ -110,7 +116,10 @@ impl std::str::FromStr for Threshold {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "none" => Ok(Self(None)),
-            text => text.parse().map(|severity| Self(Some(severity))),
+            text => match text.parse() {
+                Ok(severity) => Ok(Self(Some(severity))),
+                Err::<Severity, _>(_) => Err("there are error, warning, info, style and none"),
+            },
         }
     }
 }
@@ -142,9 +151,11 @@ impl Lint {
             }
         }
         let input = self.input();
-        let opened = self
-            .open()
-            .map_err(|error| Failure::from(error).with_code(UNREADABLE))?;
+        let opened = self.open().map_err(|error| {
+            let advice = self.advice(face, &error);
+            let failure = Failure::from(error).with_code(UNREADABLE);
+            Failure { advice, ..failure }
+        })?;
         let mut reviewed = Vec::with_capacity(opened.len());
         for (path, file) in opened {
             let wishes = Wishes {
@@ -165,7 +176,10 @@ impl Lint {
             let findings = match self.fix {
                 true => {
                     let mended = reviewer
-                        .mend(&file.text, &|finding| self.is_wanted(finding))
+                        .mend(&file.text, &|finding| {
+                            let is_safe = self.unsafe_fixes || !finding.guide.is_daring();
+                            is_safe && self.is_wanted(finding)
+                        })
                         .map_err(failed)?;
                     self.show(face, &path, &file, &mended)?;
                     // What would be mended is found as long as it is not.
@@ -206,7 +220,7 @@ impl Lint {
 
     /// The files that are named, each with its path.
     fn open(&self) -> Result<Vec<(PathBuf, Opened)>, files::FilesError> {
-        let mut paths = self.dockerfile.clone();
+        let mut paths = [self.dockerfile.as_slice(), &self.file].concat();
         if paths.is_empty() {
             paths.push(PathBuf::from("Dockerfile"));
         }
@@ -218,6 +232,23 @@ impl Lint {
             opened.map(|opened| (path, opened))
         };
         files::find(&paths)?.into_iter().map(read).collect()
+    }
+
+    /// What to do where a file can't be read.
+    fn advice(&self, face: &Face, error: &files::FilesError) -> Option<String> {
+        let program = &face.program;
+        let address = { self.dockerfile.iter() }
+            .map(|path| path.to_string_lossy())
+            .find(|path| path.contains("://"));
+        match (error, address) {
+            (_, Some(address)) => Some(format!(
+                "it reads files only: curl -fsSL {address} | {program} lint -"
+            )),
+            (files::FilesError::None(_) | files::FilesError::Dockerfile { .. }, None) => Some(
+                format!("name Dockerfiles, or directories to look in: {program} lint PATH..."),
+            ),
+            _ => None,
+        }
     }
 
     fn is_wanted(&self, finding: &Finding) -> bool {
@@ -376,7 +407,10 @@ fn saved(before: u64, after: u64) -> String {
         std::cmp::Ordering::Greater => {
             format!("+{}", units::human_size_with_digits(after - before, 3))
         }
-        _ => format!("-{}", units::human_size_with_digits(before - after, 3)),
+        std::cmp::Ordering::Equal => units::human_size_with_digits(0, 3),
+        std::cmp::Ordering::Less => {
+            format!("-{}", units::human_size_with_digits(before - after, 3))
+        }
     }
 }
 
@@ -413,13 +447,17 @@ fn diff(name: &str, before: &[u8], after: &[u8]) -> String {
 /// All rules, one a line.
 fn rules(face: &Face) -> Result<(), Failure> {
     let mut text = format!(
-        "{:<32}{:<10}{:<5}{}\n",
+        "{:<32}{:<10}{:<8}{}\n",
         "RULE", "SEVERITY", "FIX", "HADOLINT"
     );
     for guide in guide::all() {
-        let mended = if guide.is_mended { "fix" } else { "" };
+        let mended = match (guide.is_mended, guide.is_daring()) {
+            (false, _) => "",
+            (true, false) => "fix",
+            (true, true) => "unsafe",
+        };
         let codes = guide.codes.join(",");
-        let line = format!("{:<32}{:<10}{mended:<5}{codes}", guide.name, guide.severity);
+        let line = format!("{:<32}{:<10}{mended:<8}{codes}", guide.name, guide.severity);
         text.push_str(line.trim_end());
         text.push('\n');
     }

@@ -1,10 +1,11 @@
 //! `lint`: what it tells, in all its forms, what it rewrites, and what that saves, measured.
 
 use std::fs;
+use std::process::Command;
 
 use serde_json::Value;
 
-use crate::harness::{Store, base, scene};
+use crate::harness::{Store, base, judge, scene};
 
 const BAD: &str = "FROM debian:12 as base
 RUN apt-get update && apt-get install -y curl=8
@@ -41,7 +42,7 @@ fn tells_people_and_programs() {
     }
     assert!(
         ran.stderr
-            .contains("3 warnings, 1 hint, 1 matter of style in 1 file; --fix mends 5"),
+            .contains("3 warnings, 1 hint, 1 matter of style in 1 file; --fix mends 4"),
         "{}",
         ran.stderr
     );
@@ -97,7 +98,26 @@ fn fails_as_it_is_told_to() {
     );
     let ran = store.run(&["lint", "nowhere/Dockerfile"]);
     assert_eq!(ran.code, Some(2));
-    ran.assert_says(&["failed to lint nowhere/Dockerfile", "no such file"]);
+    ran.assert_says(&[
+        "failed to lint nowhere/Dockerfile",
+        "no such file",
+        "directories to look in",
+    ]);
+    let ran = store.run(&["lint", "https://example.com/Dockerfile"]);
+    assert_eq!(ran.code, Some(2));
+    ran.assert_says(&["curl -fsSL https://example.com/Dockerfile |", "lint -"]);
+    assert_eq!(store.run(&["lint", "-f", &file]).code, Some(1));
+    let empty = written(&store, "empty", "# nothing\n");
+    let ran = store.run(&["lint", &empty]);
+    assert!(
+        ran.stdout.contains(":1: error: file with no instructions"),
+        "{}",
+        ran.stdout
+    );
+    let noise = store.path("noise");
+    fs::write(&noise, b"\xff\n\xff\n\xff\n").unwrap();
+    let ran = store.run(&["lint", noise.to_str().unwrap()]);
+    assert_eq!(ran.stdout.matches("it is not UTF-8").count(), 1);
     assert_eq!(
         store
             .run(&[
@@ -115,9 +135,8 @@ fn fails_as_it_is_told_to() {
     let ran = store.run(&["lint", &broken]);
     assert_eq!(ran.code, Some(1));
     assert!(
-        ran.stdout.contains(
-            "error: dockerfile parse error on line 2: unknown instruction: RNU (did you mean RUN?)"
-        ),
+        ran.stdout
+            .contains(":2:1: error: unknown instruction: RNU (did you mean RUN?)"),
         "{}",
         ran.stdout
     );
@@ -133,11 +152,13 @@ fn takes_directories_and_stdin() {
     written(&store, "many/web/app.Dockerfile", "FROM debian\n");
     written(&store, "many/web/Dockerfile.dockerignore", "x\n");
     written(&store, "many/node_modules/x/Dockerfile", "FROM debian\n");
+    let link = store.path("many/web/linked.Dockerfile");
+    std::os::unix::fs::symlink("app.Dockerfile", link).unwrap();
     let many = store.path("many");
     let ran = store.run(&["lint", many.to_str().unwrap()]);
     assert_eq!(
         ran.stdout.matches("[BaseImageUntagged]").count(),
-        2,
+        3,
         "{}",
         ran.stdout
     );
@@ -155,11 +176,29 @@ fn takes_directories_and_stdin() {
         "{}",
         ran.stdout
     );
-    // Control characters of a file never reach a terminal.
+    // Why is told once, in lines of a usual terminal.
+    let ran = store.run_with(&["lint", "-"], b"FROM debian\nFROM debian\n");
+    assert_eq!(ran.stdout.matches("whatever was pushed last").count(), 1);
+    let long = format!(
+        "FROM debian:12\nRUN {} apt-get install -y x\n",
+        "true && ".repeat(30)
+    );
+    let ran = store.run_with(&["lint", "-"], long.as_bytes());
+    let excerpt = ran.stdout.lines().nth(1).unwrap();
+    assert!(excerpt.chars().count() <= 80, "{excerpt}");
+    assert!(
+        excerpt.contains("| …") && excerpt.contains("apt-get install"),
+        "{excerpt}"
+    );
+    // Control characters of a file, or of its name, never reach a terminal.
     let ran = store.run_with(
         &["lint", "-"],
         b"FROM debian:12\nRUN apt-get install \x1b[31mred\n",
     );
+    assert!(!ran.stdout.contains('\x1b'), "{:?}", ran.stdout);
+    let file = written(&store, "\x1b[31m.Dockerfile", "FROM debian\n");
+    let ran = store.run(&["lint", &file]);
+    assert!(ran.stdout.contains("BaseImageUntagged"), "{}", ran.stdout);
     assert!(!ran.stdout.contains('\x1b'), "{:?}", ran.stdout);
 }
 
@@ -167,7 +206,7 @@ fn takes_directories_and_stdin() {
 fn rewrites_and_shows_what() {
     let store = Store::new();
     let file = written(&store, "app/Dockerfile", BAD);
-    let ran = store.run(&["lint", "--fix", "--dry-run", &file]);
+    let ran = store.run(&["lint", "--fix", "--unsafe-fixes", "--dry-run", &file]);
     assert_eq!(ran.code, Some(1), "nothing is mended yet");
     assert!(
         ran.stdout.contains("\n-ADD app.py /app/\n")
@@ -176,7 +215,7 @@ fn rewrites_and_shows_what() {
         ran.stdout
     );
     assert_eq!(fs::read_to_string(&file).unwrap(), BAD);
-    let ran = store.run(&["lint", "--fix", &file]);
+    let ran = store.run(&["lint", "--fix", "--unsafe-fixes", &file]);
     ran.assert_ok();
     assert!(
         ran.stdout.contains("+CMD [\"python\", \"app.py\"]\n"),
@@ -184,7 +223,7 @@ fn rewrites_and_shows_what() {
         ran.stdout
     );
     assert_eq!(fs::read_to_string(&file).unwrap(), MENDED);
-    let ran = store.run(&["lint", "--fix", &file]);
+    let ran = store.run(&["lint", "--fix", "--unsafe-fixes", &file]);
     ran.assert_ok();
     assert_eq!(ran.stdout, "");
     assert!(
@@ -192,40 +231,119 @@ fn rewrites_and_shows_what() {
         "{}",
         ran.stderr
     );
-    let ran = store.run_with(&["lint", "--fix", "-"], BAD.as_bytes());
+    let ran = store.run_with(&["lint", "--fix", "--unsafe-fixes", "-"], BAD.as_bytes());
     assert_eq!(ran.stdout, MENDED);
+    // What may be needed stays unless that is asked for.
+    let ran = store.run_with(&["lint", "--fix", "-"], BAD.as_bytes());
+    assert_eq!(ran.stdout, MENDED.replace(" --no-install-recommends", ""));
+    ran.assert_says(&["(--fix --unsafe-fixes does it)"]);
     // A link stays one.
     let (target, link) = (written(&store, "app/real", BAD), store.path("app/link"));
     std::os::unix::fs::symlink(&target, &link).unwrap();
     store
-        .run(&["lint", "--fix", link.to_str().unwrap()])
+        .run(&["lint", "--fix", "--unsafe-fixes", link.to_str().unwrap()])
         .assert_ok();
     assert!(link.is_symlink());
     assert_eq!(fs::read_to_string(&target).unwrap(), MENDED);
 }
 
+/// Judges a document by the schema, with the forms of addresses.
+const VALIDATE: &str = r#"
+import json, sys
+from jsonschema import Draft4Validator, FormatChecker
+schema, document = (json.load(open(path)) for path in sys.argv[1:])
+errors = Draft4Validator(schema, format_checker=FormatChecker()).iter_errors(document)
+errors = [f"{'/'.join(map(str, e.absolute_path))}: {e.message[:300]}" for e in errors]
+print("\n".join(errors[:20]))
+sys.exit(bool(errors))
+"#;
+
+/// What `lint` says as SARIF, judged by its schema if there is who can.
+fn sarif(store: &Store, files: &[&str], stdin: &[u8]) -> Value {
+    let ran = store.run_with(&[&["lint", "--format", "sarif"], files].concat(), stdin);
+    let path = written(store, "judged/sarif.json", &ran.stdout);
+    if let Some(python) = judge::python("jsonschema") {
+        let schema = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../testdata/sarif-schema/sarif-schema-2.1.0.json"
+        );
+        judge::ask(Command::new(python).args(["-c", VALIDATE, schema, &path]));
+    }
+    serde_json::from_str(&ran.stdout).unwrap()
+}
+
 #[test]
 fn sarif_is_what_its_schema_says() {
     let store = Store::new();
-    let file = written(&store, "a b/Dockerfile", BAD);
-    let ran = store.run(&["lint", "--format", "sarif", &file]);
-    let sarif: Value = serde_json::from_str(&ran.stdout).unwrap();
-    assert_eq!(sarif["version"], "2.1.0");
-    let run = &sarif["runs"][0];
-    let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
-    for result in run["results"].as_array().unwrap() {
-        let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
-        assert_eq!(rules[index]["id"], result["ruleId"]);
-        let place = &result["locations"][0]["physicalLocation"];
-        assert!(
-            place["artifactLocation"]["uri"]
-                .as_str()
-                .unwrap()
-                .ends_with("a%20b/Dockerfile")
-        );
-        assert!(place["region"]["startLine"].as_u64().unwrap() >= 1);
+    let awkward = "a b/#1%2F?\u{e9}:\"x\".Dockerfile";
+    let outside = written(&store, "outside/Dockerfile", "FROM debian\n");
+    let lines = "RUN apt-get install a\n".repeat(300);
+    for (name, text) in [
+        (awkward, BAD),
+        ("good/Dockerfile", "FROM debian:12\nCMD [\"bash\"]\n"),
+        ("broken/Dockerfile", "FROM a:1\nRNU b\nCOPY\n"),
+        ("empty/Dockerfile", ""),
+        ("many/Dockerfile", &format!("FROM debian:12\n{lines}")),
+        (
+            "returns/Dockerfile",
+            "FROM debian:12\r\nRUN apt install \\\r\n \u{1b}x\r\n",
+        ),
+    ] {
+        written(&store, name, text);
     }
-    assert_eq!(run["results"].as_array().unwrap().len(), 5);
+    let dotted = format!("./{awkward}");
+    let uri = |result: &Value| {
+        let place = &result["locations"][0]["physicalLocation"]["artifactLocation"];
+        place["uri"].as_str().unwrap().to_owned()
+    };
+    let outside_uri = format!("file://{outside}");
+    for (files, uris) in [
+        (
+            &[awkward][..],
+            &["a%20b/%231%252F%3F%C3%A9%3A%22x%22.Dockerfile"][..],
+        ),
+        (
+            &[dotted.as_str()],
+            &["a%20b/%231%252F%3F%C3%A9%3A%22x%22.Dockerfile"],
+        ),
+        (&["good/Dockerfile"], &[]),
+        (&["broken/Dockerfile"], &["broken/Dockerfile"]),
+        (&["empty/Dockerfile"], &["empty/Dockerfile"]),
+        (
+            &["many", "returns"],
+            &["many/Dockerfile", "returns/Dockerfile"],
+        ),
+        (&[outside.as_str()], &[outside_uri.as_str()]),
+        (&["-"], &["-"]),
+    ] {
+        let sarif = sarif(&store, files, b"FROM debian\n");
+        let run = &sarif["runs"][0];
+        let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
+        // What GitHub's code scanning asks for, beyond the schema.
+        for rule in rules {
+            for text in ["shortDescription", "fullDescription", "help"] {
+                assert_ne!(rule[text]["text"], "", "{rule:#}");
+            }
+            assert!(rule["properties"]["tags"].as_array().unwrap().len() <= 10);
+        }
+        let results = run["results"].as_array().unwrap();
+        let mut seen: Vec<String> = results.iter().map(uri).collect();
+        seen.dedup();
+        assert_eq!(seen, uris, "{files:?}");
+        for result in results {
+            let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+            assert_eq!(rules[index]["id"], result["ruleId"]);
+            let print = &result["partialFingerprints"]["primaryLocationLineHash"];
+            assert!(print.as_str().unwrap().contains(':'), "{result:#}");
+            let place = &result["locations"][0]["physicalLocation"];
+            assert!(place["region"]["startLine"].as_u64().unwrap() >= 1);
+            let is_relative = place["artifactLocation"]["uriBaseId"] == "%SRCROOT%";
+            assert_eq!(is_relative, !uri(result).starts_with("file:"), "{result:#}");
+        }
+    }
+    // Each line that is wrong is told by itself.
+    let broken = sarif(&store, &["broken/Dockerfile"], b"");
+    assert_eq!(broken["runs"][0]["results"].as_array().unwrap().len(), 2);
 }
 
 /// What stands in for apt-get: it leaves lists where apt-get does.

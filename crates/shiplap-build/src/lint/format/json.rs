@@ -31,6 +31,7 @@ fn one(file: &Reviewed, finding: &Finding) -> Value {
         "detail": finding.detail,
         "advice": finding.advice.as_deref().unwrap_or(finding.guide.wants),
         "url": finding.guide.url(),
+        "unsafe": finding.is_mendable() && finding.guide.is_daring(),
         "edits": edits.collect::<Vec<_>>(),
     })
 }

@@ -7,22 +7,31 @@ use shiplap_model::dockerfile::Place;
 use super::{Finding, Reviewed, counts};
 use crate::lint::guide::Severity;
 
-/// Most characters of a line that are shown.
-const WIDTH: usize = 160;
+/// Most characters of a line that are shown: with what stands before them, a line of a usual terminal.
+const WIDTH: usize = 70;
+
+/// How many characters of a long line are shown before the word.
+const BEFORE: usize = 20;
 
 /// What was found in all files.
 #[must_use]
 pub fn text(files: &[Reviewed]) -> String {
     let mut text = String::new();
+    let mut told: Vec<&str> = Vec::new();
     for file in files {
         for finding in &file.findings {
-            one(&mut text, file, finding);
+            // Why is told once.
+            let is_first = !told.contains(&finding.guide.name);
+            if is_first {
+                told.push(finding.guide.name);
+            }
+            one(&mut text, file, finding, is_first);
         }
     }
     text
 }
 
-fn one(text: &mut String, file: &Reviewed, finding: &Finding) {
+fn one(text: &mut String, file: &Reviewed, finding: &Finding, is_first: bool) {
     let (line, guide) = (finding.line(), finding.guide);
     let column = finding
         .place
@@ -31,11 +40,12 @@ fn one(text: &mut String, file: &Reviewed, finding: &Finding) {
         .code
         .map_or(String::new(), |code| format!(" ({code})"));
     let detail: String = finding.detail.chars().map(plain).collect();
+    let name: String = file.name.chars().map(plain).collect();
     // A string takes whatever is written.
     let _ = writeln!(
         text,
-        "{}:{line}{column}: {}: {} [{}]{code}",
-        file.name, finding.severity, detail, guide.name
+        "{name}:{line}{column}: {}: {detail} [{}]{code}",
+        finding.severity, guide.name
     );
     let source = String::from_utf8_lossy(&file.text);
     if let Some(written) = (line as usize)
@@ -45,31 +55,64 @@ fn one(text: &mut String, file: &Reviewed, finding: &Finding) {
         excerpt(text, line, written, finding.place);
     }
     let advice = finding.advice.as_deref().unwrap_or(guide.wants);
-    let mended = if finding.is_mendable() {
-        " (--fix does it)"
-    } else {
-        ""
+    let mended = match (finding.is_mendable(), guide.is_daring()) {
+        (false, _) => "",
+        (true, false) => " (--fix does it)",
+        (true, true) => " (--fix --unsafe-fixes does it)",
     };
-    let _ = writeln!(text, "       = {advice}{mended}\n");
+    let _ = writeln!(text, "       = {advice}{mended}");
+    if is_first && !guide.reason.is_empty() {
+        for line in wrapped(guide.reason) {
+            let _ = writeln!(text, "         {line}");
+        }
+    }
+    text.push('\n');
+}
+
+/// Words in lines that fit below what is to be done.
+fn wrapped(words: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in words.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 fn excerpt(text: &mut String, number: u32, line: &str, place: Option<Place>) {
     let line = line.trim_start_matches('\u{feff}').trim_end_matches('\r');
     let place = place.filter(|place| place.line == number);
     let column = place.map_or(0, |place| (place.column as usize).saturating_sub(1));
-    // Of a very long line, what is around the word.
-    let skipped = if column > WIDTH - 40 { column - 40 } else { 0 };
-    let shown: String = line.chars().skip(skipped).take(WIDTH).map(plain).collect();
-    let _ = writeln!(text, "  {number:4} | {}", shown.trim_end());
-    if let Some(place) = place {
+    // Of a long line, what is around the word.
+    let length = line.chars().count();
+    let width = place.map_or(1, |place| place.width as usize);
+    let skipped = match length > WIDTH && column + width > WIDTH {
+        true => column.saturating_sub(BEFORE),
+        false => 0,
+    };
+    let mut shown: Vec<char> = line.chars().skip(skipped).take(WIDTH).map(plain).collect();
+    if skipped > 0
+        && let Some(first) = shown.first_mut()
+    {
+        *first = '…';
+    }
+    if length > skipped + WIDTH
+        && let Some(last) = shown.last_mut()
+    {
+        *last = '…';
+    }
+    let shown: String = shown.into_iter().collect();
+    let shown = shown.trim_end();
+    let _ = writeln!(text, "  {number:4} | {shown}");
+    if place.is_some() {
         let blanks = " ".repeat(column - skipped);
-        let most = shown
-            .trim_end()
-            .chars()
-            .count()
-            .saturating_sub(column - skipped)
-            .max(1);
-        let carets = "^".repeat((place.width as usize).clamp(1, most));
+        let rest = shown.chars().count().saturating_sub(column - skipped);
+        let carets = "^".repeat(width.clamp(1, rest.max(1)));
         let _ = writeln!(text, "       | {blanks}{carets}");
     }
 }
@@ -111,7 +154,7 @@ pub fn summary(files: &[Reviewed]) -> String {
     let mendable = files
         .iter()
         .flat_map(|file| &file.findings)
-        .filter(|finding| finding.is_mendable())
+        .filter(|finding| finding.is_mendable() && !finding.guide.is_daring())
         .count();
     let mended = match mendable {
         0 => String::new(),

@@ -61,7 +61,7 @@ pub(super) static GUIDES: [Guide; 22] = [
         reason: "These names mean something else wherever they are used.",
         bad: "FROM debian:12 AS scratch\n",
         good: "FROM debian:12 AS base\n",
-        ..check("ReservedStageName", Severity::Error, &[])
+        ..check("ReservedStageName", Severity::Error, &["DL3063"])
     },
     Guide {
         wants: "`CMD` and `ENTRYPOINT` are to be in JSON",
@@ -130,14 +130,14 @@ pub(super) static GUIDES: [Guide; 22] = [
         is_mended: true,
         bad: "FROM --platform=$TARGETPLATFORM debian:12\n",
         good: "FROM debian:12\n",
-        ..check("RedundantTargetPlatform", Severity::Info, &[])
+        ..check("RedundantTargetPlatform", Severity::Info, &["DL3065"])
     },
     Guide {
         wants: "Secrets are not to be in `ARG` or `ENV`",
         reason: "Both are in the image for everybody to read. Use `RUN --mount=type=secret`.",
         bad: "FROM debian:12\nENV API_TOKEN=abc\n",
         good: "FROM debian:12\nRUN --mount=type=secret,id=token /app/fetch\n",
-        ..check("SecretsUsedInArgOrEnv", Severity::Warning, &[])
+        ..check("SecretsUsedInArgOrEnv", Severity::Warning, &["DL3064"])
     },
     Guide {
         wants: "An argument of `FROM` is to have a default that makes a name",

@@ -24,7 +24,11 @@ pub fn page() -> String {
                 Some(url) => format!("[`{}`]({url})", guide.name),
                 None => format!("[`{}`](#{})", guide.name, guide.name.to_lowercase()),
             };
-            let mended = if guide.is_mended { "yes" } else { "" };
+            let mended = match (guide.is_mended, guide.is_daring()) {
+                (false, _) => "",
+                (true, false) => "yes",
+                (true, true) => "with `--unsafe-fixes`",
+            };
             let _ = writeln!(
                 page,
                 "| {name} | {} | {} | {mended} |",
@@ -45,7 +49,8 @@ fn one(page: &mut String, guide: &Guide) {
         "\n### {}\n\n{}. {}\n",
         guide.name, guide.wants, guide.reason
     );
-    for (word, sample) in [("Found in", guide.bad), ("Better", guide.good)] {
+    let samples = [("Found in", guide.bad), ("Better", guide.good)];
+    for (word, sample) in samples.iter().filter(|(_, sample)| !sample.is_empty()) {
         let _ = write!(page, "\n{word}:\n\n```dockerfile\n{sample}```\n");
     }
 }

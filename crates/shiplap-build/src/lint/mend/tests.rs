@@ -65,6 +65,19 @@ fn mends_several_at_once() {
 }
 
 #[test]
+fn does_as_the_script_does() {
+    // Another user's command needs what the others need.
+    check(
+        "FROM debian:12\nRUN sudo apt-get update && sudo apt-get install -y --no-install-recommends a=1\n",
+        "FROM debian:12\nRUN sudo apt-get update && sudo apt-get install -y --no-install-recommends a=1 && sudo rm -rf /var/lib/apt/lists/*\n",
+    );
+    check(
+        "FROM a:1\nRUN --network=none ['a', 'b c']\nONBUILD CMD ['d']\nVOLUME ['/e']\nCOPY ['f', '/']\n",
+        "FROM a:1\nRUN --network=none [\"a\", \"b c\"]\nONBUILD CMD [\"d\"]\nVOLUME [\"/e\"]\nCOPY [\"f\", \"/\"]\n",
+    );
+}
+
+#[test]
 fn leaves_alone_what_may_mean_something_else() {
     // The other one gets, or is, arguments.
     stays("FROM a:1\nENTRYPOINT [\"x\"]\nCMD y z\n");
@@ -83,6 +96,10 @@ fn leaves_alone_what_may_mean_something_else() {
     stays(
         "FROM a:1\nRUN apt-get update && apt-get install -y --no-install-recommends b=1\nRUN apt-get install -y --no-install-recommends c=1\n",
     );
+    // What would clean up may be gone itself.
+    stays("FROM alpine:3\nRUN apk add --no-cache npm=1 && npm ci && apk del npm\n");
+    // What is no JSON with other quotes either, or a test.
+    stays("FROM a:1\nCMD ['b' 'c']\nRUN [ 'a' = b ] && c\n");
     // What ends the script is not known.
     stays("FROM a:1\nRUN apt-get update; apt-get install -y --no-install-recommends b=1;\n");
     stays("FROM a:1\nRUN apt-get update && apt-get install -y --no-install-recommends b=1 # why\n");

@@ -1,14 +1,27 @@
 //! Instructions that can't do what they seem to, or that have a better one beside them.
 
 use shiplap_model::Reference;
-use shiplap_model::dockerfile::{Kind, Pair, Transfer, TransferSource};
+use shiplap_model::dockerfile::{Command, Kind, Pair, Transfer, TransferSource};
 use shiplap_model::git_reference::GitReference;
 
 use super::{File, Step, View};
 use crate::lint::finding::Finding;
 use crate::lint::guide::{Family, Guide, Severity};
 
-pub(super) static GUIDES: &[&Guide] = &[&ADD, &ITSELF, &NOWHERE, &KEY, &REGISTRY, &UNKNOWN];
+pub(super) static GUIDES: &[&Guide] = &[&JSON, &ADD, &ITSELF, &NOWHERE, &REGISTRY, &UNKNOWN];
+
+pub(in crate::lint) static JSON: Guide = Guide {
+    name: "BrokenJson",
+    family: Family::Form,
+    severity: Severity::Error,
+    codes: &[],
+    wants: "What begins like a JSON array is to be one",
+    reason: "Strings are in double quotes, with commas between. If they are not, it is no JSON, and the shell gets the line as it \
+             stands: it looks for a program that is called `[python,`.",
+    is_mended: true,
+    bad: "FROM debian:12\nCMD ['python', 'app.py']\n",
+    good: "FROM debian:12\nCMD [\"python\", \"app.py\"]\n",
+};
 
 static ADD: Guide = Guide {
     name: "AddInsteadOfCopy",
@@ -46,18 +59,6 @@ static NOWHERE: Guide = Guide {
     good: "FROM debian:12\nWORKDIR /app\nCOPY app.py .\n",
 };
 
-static KEY: Guide = Guide {
-    name: "LabelKey",
-    family: Family::Form,
-    severity: Severity::Style,
-    codes: &["DL3048"],
-    wants: "A label's key is to be of lower-case letters, digits, `.`, `-` and `_`",
-    reason: "So that tools that read labels agree on it. Keys without a dot are for people at the command line.",
-    is_mended: false,
-    bad: "FROM debian:12\nLABEL Vendor\\ Name=me\n",
-    good: "FROM debian:12\nLABEL com.example.vendor=me\n",
-};
-
 static REGISTRY: Guide = Guide {
     name: "RegistryNotTrusted",
     family: Family::Form,
@@ -86,6 +87,7 @@ pub(super) fn look(file: &File<'_>, found: &mut Vec<Finding>) {
     for view in &file.stages {
         registry(file, view, found);
         for step in &view.steps {
+            json(file, step, found);
             match step.kind {
                 Kind::Add(transfer) => {
                     add(file, step, transfer, found);
@@ -93,7 +95,6 @@ pub(super) fn look(file: &File<'_>, found: &mut Vec<Finding>) {
                 }
                 Kind::Copy(transfer) => nowhere(file, view, step, transfer, found),
                 Kind::Env(pairs) => itself(file, view, step, pairs, found),
-                Kind::Label(pairs) => keys(file, step, pairs, found),
                 _ => {}
             }
         }
@@ -269,19 +270,61 @@ fn uses(value: &str, name: &str) -> bool {
     })
 }
 
-fn keys(file: &File<'_>, step: &Step<'_>, pairs: &[Pair], found: &mut Vec<Finding>) {
-    for pair in pairs {
-        let name = pair.name.trim_matches(['"', '\'']);
-        let is_part = |char: char| {
-            char.is_ascii_alphanumeric() || matches!(char, '.' | '-' | '_' | '/' | '$' | '{' | '}')
-        };
-        let is_good = name.chars().all(is_part)
-            && name.starts_with(|char: char| char.is_ascii_alphabetic() || char == '$')
-            && !name.ends_with(['.', '-', '_'])
-            && !name.contains("..");
-        if !is_good {
-            let detail = format!("{name} is no key that all tools take");
-            found.push(step.note_word(file, &KEY, &pair.name, detail));
-        }
+/// `['a', 'b']` and the like, where a JSON array is an instruction's other form.
+fn json(file: &File<'_>, step: &Step<'_>, found: &mut Vec<Finding>) {
+    let command = match step.kind {
+        Kind::Cmd(command) | Kind::Entrypoint(command) => Some(command),
+        Kind::Run(run) => Some(&run.command),
+        Kind::Copy(_) | Kind::Add(_) | Kind::Volume(_) => None,
+        _ => return,
+    };
+    let is_shell = command.is_none_or(|command| matches!(command, Command::Shell(_)));
+    let head = step.joined.text.get(..step.joined.head).unwrap_or_default();
+    // Behind the instruction, its trigger and flags.
+    let mut words = head.split_inclusive(char::is_whitespace);
+    let before: usize = words
+        .by_ref()
+        .take_while(|word| !word.starts_with('['))
+        .map(str::len)
+        .sum();
+    let names = head.get(..before).unwrap_or_default().split_whitespace();
+    let mut names = names.filter(|name| !name.eq_ignore_ascii_case("onbuild"));
+    let is_direct = names.next().is_some() && names.all(|name| name.starts_with("--"));
+    let array = head.get(before..).unwrap_or_default();
+    if !is_shell || !is_direct || !is_broken(array) {
+        return;
     }
+    let detail = "this is no JSON, so it is taken as the words it is made of".to_owned();
+    let part = before..step.joined.head;
+    let finding = step.note(file, &JSON, Some(part.clone()), detail);
+    let single = array.replace('\'', "\"");
+    let is_mended = !array.contains(['"', '\\', '$'])
+        && step.joined.lines() == 1
+        && serde_json::from_str::<Vec<String>>(&single).is_ok();
+    found.push(match is_mended {
+        true => finding.mend([step.replace(&part, single)]),
+        false => finding,
+    });
+}
+
+/// Whether a text is meant as a JSON array, and is none. `[ "$a" = b ]` is a test of the shell.
+fn is_broken(text: &str) -> bool {
+    let Some(inner) = text.strip_prefix('[') else {
+        return false;
+    };
+    if serde_json::from_str::<Vec<String>>(text).is_ok() {
+        return false;
+    }
+    let first = inner.trim_start();
+    let Some(quote) = first
+        .chars()
+        .next()
+        .filter(|char| matches!(char, '"' | '\''))
+    else {
+        return false;
+    };
+    let behind = first.get(1..).and_then(|rest| rest.split_once(quote));
+    let goes_on = behind.is_some_and(|(_, rest)| rest.trim_start().starts_with([',', ']']));
+    // A test has a blank behind its bracket.
+    first.len() == inner.len() || goes_on
 }

@@ -514,6 +514,19 @@ fn makes(script: &Script, path: &str) -> bool {
             || value.ends_with(&format!("={path}"))
             || value.starts_with(&format!("{path}/"))
     };
+    // A directory weighs nothing; what is put into it does.
+    let fills = |maker: &shell::Command| {
+        maker.program() == Some("mkdir")
+            && script.commands.iter().any(|command| {
+                let is_light = matches!(
+                    command.program(),
+                    Some("mkdir" | "chown" | "chmod" | "chgrp" | "[" | "test" | "rm" | "ls")
+                );
+                let targets = command.redirects.iter().map(|redirect| &redirect.target);
+                let mut words = command.words.iter().chain(targets);
+                !is_light && words.any(|word| word.value.contains(path))
+            })
+    };
     let is_remover = |command: &shell::Command| {
         command.program() == Some("rm")
             && command.words.iter().any(|word| bare(&word.value) == path)
@@ -532,16 +545,14 @@ fn makes(script: &Script, path: &str) -> bool {
                     | "mv"
                     | "dd"
                     | "git"
-                    | "mkdir"
                     | "install"
                     | "tar"
                     | "unzip"
-                    | "touch"
                     | "fallocate"
                     | "truncate"
             )
         );
-        by_redirect || by_program && command.arguments().iter().any(names)
+        by_redirect || (by_program || fills(command)) && command.arguments().iter().any(names)
     };
     script.commands.iter().any(is_maker) && !script.commands.iter().any(is_remover)
 }

@@ -135,23 +135,24 @@ pub(super) fn look(file: &File<'_>, found: &mut Vec<Finding>) {
             continue;
         }
         let image = &view.stage.from.image;
-        match reference.tag() {
-            None => found.push(view.note(
-                file,
-                &UNTAGGED,
-                image,
-                format!("the base image {base} has no tag"),
-            )),
+        let (guide, detail) = match reference.tag() {
+            None => (&UNTAGGED, format!("the base image {base} has no tag")),
             Some("latest") => {
-                found.push(view.note(
-                    file,
-                    &LATEST,
-                    image,
-                    format!("{base} is another image whenever one is pushed"),
-                ));
+                let detail = format!("{base} is another image whenever one is pushed");
+                (&LATEST, detail)
             }
-            Some(_) => {}
-        }
+            Some(_) => continue,
+        };
+        let finding = view.note(file, guide, image, detail);
+        // Of an argument it is the default only, which whoever builds is to replace.
+        let severity = match image.contains('$') {
+            true => Severity::Info,
+            false => finding.severity,
+        };
+        found.push(Finding {
+            severity,
+            ..finding
+        });
     }
     for (_, step) in file.steps() {
         copy_from(file, step, found);

@@ -7,7 +7,7 @@ use super::script::append;
 use super::{File, Look};
 use crate::lint::finding::Finding;
 use crate::lint::guide::{Family, Guide, Severity};
-use crate::lint::shell::Script;
+use crate::lint::shell::{Command, Script};
 
 pub(super) static GUIDES: &[&Guide] = &[&APT, &APK, &DNF, &ZYPPER, &PIP, &NPM, &YARN];
 
@@ -139,8 +139,25 @@ impl Look<'_, '_> {
         removes(self.script, directories)
     }
 
+    /// Puts a command behind; with `sudo` where the script's own have it, since it is another user's then.
     fn mend(&self, finding: Finding, command: &str) -> Finding {
-        finding.mend([append(self.file, self.step, self.at, self.script, command)])
+        let is_lifted =
+            |command: &Command| { command.words.first() }.is_some_and(|word| word.is("sudo"));
+        let command = match self.script.commands.iter().any(is_lifted) {
+            true => format!("sudo {command}"),
+            false => command.to_owned(),
+        };
+        finding.mend([append(self.file, self.step, self.at, self.script, &command)])
+    }
+
+    /// The script may end without a program that it has now: it brings it, or removes it.
+    fn may_lack(&self, names: &[&str]) -> bool {
+        self.calls().any(|call| {
+            let mut operands = call.operands.iter();
+            let names_it = operands.any(|word| names.contains(&word.value.as_str()));
+            let is_other = !matches!(call.manager, Manager::Npm | Manager::Yarn);
+            is_other && names_it
+        })
     }
 
     fn apt(&self, found: &mut Vec<Finding>) {
@@ -206,7 +223,9 @@ impl Look<'_, '_> {
             .calls()
             .filter(|call| call.manager == Manager::Apk && call.installs())
         {
-            if call.command.has_option(&["--no-cache"], &[]) {
+            // Without a network no index comes.
+            let leaves_none = ["--no-cache", "--no-network"];
+            if call.command.has_option(&leaves_none, &[]) {
                 continue;
             }
             if call
@@ -321,7 +340,11 @@ impl Look<'_, '_> {
             let finding = self
                 .step
                 .note(self.file, guide, Some(call.part(self.at)), detail);
-            found.push(self.mend(finding, command));
+            let is_gone = self.may_lack(&["npm", "nodejs", "yarn", "node"]);
+            found.push(match is_gone {
+                true => finding,
+                false => self.mend(finding, command),
+            });
         }
     }
 }

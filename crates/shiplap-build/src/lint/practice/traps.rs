@@ -195,6 +195,18 @@ fn sets_pipefail(command: &Command) -> bool {
     command.program() == Some("set") && command.arguments().iter().any(|word| word.is("pipefail"))
 }
 
+/// What it writes comes over the network.
+fn downloads(command: &Command) -> bool {
+    match command.program() {
+        Some("curl" | "wget" | "aws" | "gsutil") => true,
+        Some("git") => {
+            let asks = |word: &Word| word.is("ls-remote") || word.is("archive");
+            command.arguments().iter().any(asks)
+        }
+        _ => false,
+    }
+}
+
 impl<'l> Look<'l, '_> {
     fn note(&self, guide: &'static Guide, start: usize, end: usize, detail: String) -> Finding {
         self.step.note(
@@ -266,15 +278,11 @@ impl<'l> Look<'l, '_> {
     }
 
     fn pipes(&self, found: &mut Vec<Finding>) {
-        const LEFT: [&str; 6] = ["curl", "wget", "git", "gpg", "openssl", "aws"];
         if self.shell().has_pipefail || self.script.commands.iter().any(sets_pipefail) {
             return;
         }
         let pipe = self.script.commands.iter().find(|command| {
-            let is_download = command
-                .program()
-                .is_some_and(|program| LEFT.contains(&program));
-            is_download && command.after == Joint::Pipe && command.depth == 0
+            downloads(command) && command.after == Joint::Pipe && command.depth == 0
         });
         if let Some(command) = pipe {
             let program = command.program().unwrap_or_default();
@@ -427,7 +435,9 @@ impl<'l> Look<'l, '_> {
             }
             let split = word.expansions.iter().find(|expansion| {
                 let may_have_blanks = match &expansion.subject {
-                    Subject::Variable { name, .. } => !matches!(name.as_str(), "?" | "#" | "@"),
+                    Subject::Variable { name, .. } => {
+                        !matches!(name.as_str(), "?" | "#" | "@") && !self.is_one_word(name)
+                    }
                     Subject::Command => true,
                     Subject::Backticks | Subject::Arithmetic => false,
                 };
@@ -448,6 +458,13 @@ impl<'l> Look<'l, '_> {
                 is_told = true;
             }
         }
+    }
+
+    /// The Dockerfile gives the variable a value that no shell splits.
+    fn is_one_word(&self, name: &str) -> bool {
+        let value = self.file.variable(self.view, self.step, name);
+        let value = value.map(|value| value.trim_matches(['"', '\'']));
+        value.is_some_and(|value| !value.contains([' ', '\t', '*', '?', '[', '$', '\\']))
     }
 
     fn backticks(&self, start: usize, end: usize, found: &mut Vec<Finding>) {

@@ -5,7 +5,7 @@ use shiplap_model::dockerfile::Kind;
 use super::{File, Step};
 use crate::lint::finding::Finding;
 use crate::lint::guide::{Family, Guide, Severity};
-use crate::lint::shell::Command;
+use crate::lint::shell::{Command, Script};
 
 pub(super) static GUIDES: &[&Guide] = &[&ROOT, &SUDO, &HUGE, &WRITABLE];
 
@@ -77,7 +77,7 @@ pub(super) fn look(file: &File<'_>, found: &mut Vec<Finding>) {
     for (_, step) in file.steps() {
         for (at, script) in &step.scripts {
             for command in &script.commands {
-                one(file, step, *at, command, found);
+                one(file, step, *at, script, command, found);
             }
         }
         if let Kind::Copy(transfer) | Kind::Add(transfer) = step.kind
@@ -89,7 +89,14 @@ pub(super) fn look(file: &File<'_>, found: &mut Vec<Finding>) {
     }
 }
 
-fn one(file: &File<'_>, step: &Step<'_>, at: usize, command: &Command, found: &mut Vec<Finding>) {
+fn one(
+    file: &File<'_>,
+    step: &Step<'_>,
+    at: usize,
+    script: &Script,
+    command: &Command,
+    found: &mut Vec<Finding>,
+) {
     let first = command.words.first();
     if let Some(word) = first.filter(|word| word.is("sudo")) {
         let detail = "commands of a build need no sudo".to_owned();
@@ -109,6 +116,7 @@ fn one(file: &File<'_>, step: &Step<'_>, at: usize, command: &Command, found: &m
                 .arguments()
                 .iter()
                 .find(|word| !word.value.starts_with('-'));
+            let word = word.filter(|_| !is_removed(script, command));
             if let Some(word) = word.filter(|word| is_open(&word.value)) {
                 let detail = format!("with {} everybody may change these files", word.value);
                 found.push(step.note(
@@ -121,6 +129,23 @@ fn one(file: &File<'_>, step: &Step<'_>, at: usize, command: &Command, found: &m
         }
         _ => {}
     }
+}
+
+/// All that a `chmod` opens is removed by the same script: a directory for the time of the build.
+fn is_removed(script: &Script, chmod: &Command) -> bool {
+    let later = { script.commands.iter() }
+        .filter(|command| command.start > chmod.start && command.program() == Some("rm"));
+    let removed: Vec<&str> = later
+        .flat_map(|command| command.operands(""))
+        .map(|word| word.value.as_str())
+        .collect();
+    let opened = chmod.operands("--reference");
+    // The first one is the mode.
+    opened.len() > 1
+        && opened
+            .iter()
+            .skip(1)
+            .all(|word| removed.contains(&word.value.as_str()))
 }
 
 fn huge(file: &File<'_>, step: &Step<'_>, at: usize, command: &Command, found: &mut Vec<Finding>) {
