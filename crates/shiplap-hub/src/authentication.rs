@@ -139,7 +139,8 @@ pub(crate) async fn sign_in(hub: &Arc<Hub>, name: &str, secret: &str) -> Result<
     found
 }
 
-async fn by_password(hub: &Arc<Hub>, name: &str, password: &str) -> Result<User, Known> {
+/// The user of a name and a password; an access token is none.
+pub(crate) async fn by_password(hub: &Arc<Hub>, name: &str, password: &str) -> Result<User, Known> {
     let wanted = name.to_owned();
     let account = hub.database.read(move |tx| find(tx, &wanted)).await?;
     let kept = account.as_ref().map(|account| account.password.as_str());

@@ -12,6 +12,7 @@ pub(crate) mod home;
 pub(crate) mod image;
 mod layers;
 pub(crate) mod namespace;
+pub(crate) mod password;
 pub(crate) mod problem;
 mod readme;
 pub(crate) mod repository;

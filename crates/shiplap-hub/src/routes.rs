@@ -115,6 +115,8 @@ pub(crate) const ROUTES: &[Route] = routes! {
         GET "/account/stars" Need::Account => pages::account::stars;
         GET "/account/organisations" Need::Account => pages::account::organisations;
         POST "/account/organisations" Need::Site => pages::account::add_organisation;
+        GET "/account/password" Need::Account => pages::password::get;
+        POST "/account/password" Need::Account => pages::password::post;
         GET "/account/tokens" Need::Account => pages::tokens::get;
         POST "/account/tokens" Need::Account => pages::tokens::add;
         POST "/account/tokens/{token}/revoke" Need::Account => pages::tokens::revoke;
@@ -124,6 +126,7 @@ pub(crate) const ROUTES: &[Route] = routes! {
         GET "/r/{name}/-/tags/{tag}" PULL => pages::image::get;
         GET "/r/{name}/-/settings" ADMINISTER => pages::settings::get;
         POST "/r/{name}/-/settings" ADMINISTER => pages::settings::post;
+        POST "/r/{name}/-/remove" ADMINISTER => pages::settings::remove;
         POST "/r/{name}/-/star" STAR => pages::repository::star;
         GET "/r/{name}" PULL => pages::repository::get;
     }

@@ -9,9 +9,10 @@ use axum::response::Response;
 
 use super::frame::Frame;
 use crate::authentication::{self, Known};
+use crate::authorization::User;
 use crate::browser::{self, Cookie};
 use crate::call::{Call, With as _};
-use crate::database::Durability;
+use crate::database::{DatabaseError, Durability, Tx};
 use crate::issuer::SESSION_SECONDS;
 use crate::records::{now_us, sessions};
 use crate::refusal::Refusal;
@@ -85,20 +86,42 @@ pub(crate) async fn post(call: Call) -> Result<Response, Refusal> {
         Err(Known::Failed(refusal)) => return Err(refusal),
         Err(Known::Nobody) => return page(&call, StatusCode::UNAUTHORIZED, name, next, true),
     };
-    let agent = call.header(&header::USER_AGENT).unwrap_or("a browser");
-    let agent: String = agent.chars().take(AGENT_CHARACTERS).collect();
-    let seconds = i64::try_from(SESSION_SECONDS).unwrap_or(0);
-    let expires = now_us() + seconds * 1_000_000;
-    let before = call.secret.clone();
-    let write = call.hub.database.write(Durability::Durable, move |tx| {
-        // Who signs in as somebody else is no longer signed in as before.
-        if let Some(before) = before {
-            sessions::remove(tx, &before)?;
-        }
-        sessions::add(tx, user.id, user.level, &agent, expires)
-    });
+    let visitor = Visitor::of(&call);
+    let write = call
+        .hub
+        .database
+        .write(Durability::Durable, move |tx| visitor.enter(tx, &user));
     let cookie = Cookie::Session.give(&write.await?, &call.url());
     Ok(super::see_other(&next).with(header::SET_COOKIE, cookie))
+}
+
+/// A browser that is to be signed in.
+#[derive(Clone)]
+pub(super) struct Visitor {
+    agent: String,
+    /// Its secret as long as it wasn't.
+    before: Option<String>,
+}
+
+impl Visitor {
+    pub(super) fn of(call: &Call) -> Self {
+        let agent = call.header(&header::USER_AGENT).unwrap_or("a browser");
+        Self {
+            agent: agent.chars().take(AGENT_CHARACTERS).collect(),
+            before: call.secret.clone(),
+        }
+    }
+
+    /// Signs it in; its new secret.
+    pub(super) fn enter(self, tx: &dyn Tx, user: &User) -> Result<String, DatabaseError> {
+        // Who signs in as somebody else is no longer signed in as before.
+        if let Some(before) = self.before {
+            sessions::remove(tx, &before)?;
+        }
+        let seconds = i64::try_from(SESSION_SECONDS).unwrap_or(0);
+        let expires = now_us() + seconds * 1_000_000;
+        sessions::add(tx, user.id, user.level, &self.agent, expires)
+    }
 }
 
 /// `POST /sign-out`.

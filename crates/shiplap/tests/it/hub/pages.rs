@@ -344,8 +344,17 @@ const FORMS: &[(&str, &[(&str, &str)])] = &[
         &[("label", "x"), ("level", "read"), ("days", "7")],
     ),
     ("/account/tokens/1/revoke", &[]),
+    (
+        "/account/password",
+        &[
+            ("old", PASSWORD),
+            ("new", "another-secret"),
+            ("again", "another-secret"),
+        ],
+    ),
     ("/u/team/-/members", &[("name", "other"), ("role", "owner")]),
     ("/r/ship/app/-/settings", &[("visibility", "private")]),
+    ("/r/ship/app/-/remove", &[("confirm", "ship/app")]),
     ("/r/ship/app/-/star", &[("likes", "yes")]),
 ];
 
@@ -437,6 +446,68 @@ fn owners_change_their_repositories() {
             .status(),
         404
     );
+}
+
+#[test]
+fn owners_remove_their_repositories() {
+    let hub = furnished();
+    let mut ship = Visitor::signed_in(&hub, "ship");
+    let mut other = Visitor::signed_in(&hub, "other");
+    let (settings, remove) = ("/r/ship/app/-/settings", "/r/ship/app/-/remove");
+    let name = [("confirm", "ship/app")];
+    assert_eq!(other.submit("/account", remove, &name).status(), 403);
+    for wrong in ["", "app", "ship/secret"] {
+        let refused = ship.submit(settings, remove, &[("confirm", wrong)]);
+        assert_eq!(refused.status(), 400, "{wrong}");
+        assert_shows(&text(&refused), &["that is not its name"]);
+    }
+    other.page("/r/ship/app");
+    let removed = ship.submit(settings, remove, &name);
+    assert_eq!(removed.status(), 303);
+    assert_eq!(removed.header("location"), Some("/u/ship"));
+    assert_eq!(ship.get("/r/ship/app").status(), 404);
+    assert!(!ship.page("/account").contains("ship/app"));
+    hub.verb(&["check"]).assert_ok();
+}
+
+#[test]
+fn passwords_are_changed_by_who_knows_them() {
+    let hub = furnished();
+    let mut ship = Visitor::signed_in(&hub, "ship");
+    let mut elsewhere = Visitor::signed_in(&hub, "ship");
+    let page = "/account/password";
+    let new = "another-secret";
+    let token = hub.verb(&["token", "add", "--level", "admin", "ship", "all"]);
+    let token = token.stdout.trim();
+    let check = |visitor: &mut Visitor<'_>, fields: [&str; 3], says: &str| {
+        let [old, new, again] = fields;
+        let fields = [("old", old), ("new", new), ("again", again)];
+        let refused = visitor.submit(page, page, &fields);
+        assert_eq!(refused.status(), 400, "{fields:?}");
+        assert_shows(&text(&refused), &[says]);
+    };
+    check(
+        &mut ship,
+        ["wrong-secret", new, new],
+        "current password is wrong",
+    );
+    // A token is no password.
+    check(&mut ship, [token, new, new], "current password is wrong");
+    check(&mut ship, [PASSWORD, new, "another"], "not the same twice");
+    check(&mut ship, [PASSWORD, "short", "short"], "fewer than 8");
+    assert_eq!(elsewhere.get(page).status(), 200);
+    let fields = [("old", PASSWORD), ("new", new), ("again", new)];
+    let before = ship.cookie("shiplap").map(str::to_owned);
+    let changed = ship.submit(page, page, &fields);
+    assert_eq!(changed.status(), 303);
+    // This browser goes on, with another secret; no other does.
+    assert_ne!(ship.cookie("shiplap").map(str::to_owned), before);
+    let told = ship.page(changed.header("location").unwrap());
+    assert_shows(&told, &["The password is changed"]);
+    assert_eq!(elsewhere.get(page).status(), 303);
+    assert_eq!(Visitor::new(&hub).sign_in("ship", PASSWORD).status(), 401);
+    assert_eq!(Visitor::new(&hub).sign_in("ship", new).status(), 303);
+    assert_eq!(Visitor::new(&hub).sign_in("ship", token).status(), 303);
 }
 
 #[test]

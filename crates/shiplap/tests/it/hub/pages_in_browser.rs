@@ -48,6 +48,7 @@ const PAGES: &[(&str, &str)] = &[
     ("stars", "/account/stars"),
     ("organisations", "/account/organisations"),
     ("tokens", "/account/tokens"),
+    ("password", "/account/password"),
 ];
 
 fn look(browser: &mut Browser, hub: &Hub, name: &str, path: &str) {
