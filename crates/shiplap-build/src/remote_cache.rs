@@ -13,6 +13,7 @@ pub use place::{CacheBreadth, CachePlace, CachePlaceError, CacheTarget};
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use shiplap_model::annotation::Annotations;
 use shiplap_model::config::{History, ImageConfig, Rootfs};
 use shiplap_model::{DiffId, Digest, DocumentError, ImageId, Platform, limits};
 use shiplap_ops::Context;
@@ -26,7 +27,7 @@ use shiplap_ops::save::{self, ArchiveFormat, save_as};
 use shiplap_store::{ImageError, Lease, NewCachedStep, NewImage, StoreError};
 
 use crate::output::{self, OutputError};
-use crate::result::{self, Annotations, ImageLayer};
+use crate::result::{self, ImageLayer};
 
 /// Where the config says which step left which layer.
 pub const FIELD: &str = "shiplap.build-cache";

@@ -10,11 +10,9 @@ use jiff::Timestamp;
 use shiplap_model::config::{History, ImageConfig, Rootfs};
 use shiplap_model::{Descriptor, DiffId, Index, Manifest, Platform, media_type};
 
+use shiplap_model::annotation::Annotations;
+
 use crate::plan::Stage;
-
-mod annotation;
-
-pub use annotation::{AnnotationError, Annotations};
 
 /// A layer of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]

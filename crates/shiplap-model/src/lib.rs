@@ -6,6 +6,7 @@
 //! known here.
 #![forbid(unsafe_code)]
 
+pub mod annotation;
 pub mod change;
 pub mod config;
 pub mod conformance;

@@ -28,6 +28,7 @@ pub mod layer;
 pub mod list;
 pub mod load;
 pub mod login;
+pub mod manifest;
 pub mod packages;
 mod parallel;
 pub mod progress;

@@ -43,10 +43,23 @@ impl Face {
 
     /// A way into ops; `quiet` tells nothing but warnings.
     pub(crate) fn session(&self, quiet: bool) -> Result<Session, Failure> {
+        self.session_trusting(quiet, &[])
+    }
+
+    /// The same, with registries of which no certificate is asked for.
+    pub(crate) fn session_trusting(
+        &self,
+        quiet: bool,
+        registries: &[&str],
+    ) -> Result<Session, Failure> {
         let teller = Arc::new(Teller::new(Arc::clone(&self.output), quiet));
         let warner = Arc::clone(&teller);
         let warn = Arc::new(move |line: &str| warner.event(Event::Warning(line)));
-        let context = Context::new(self.settings()?.into_ops(), warn);
+        let mut settings = self.settings()?;
+        for registry in registries {
+            settings.trust(registry);
+        }
+        let context = Context::new(settings.into_ops(), warn);
         Ok(Session { context, teller })
     }
 

@@ -341,6 +341,20 @@ impl Settings {
 }
 
 impl Settings {
+    /// Asks for no certificate of a registry, and for none of what rules know of it.
+    pub(crate) fn trust(&mut self, registry: &str) {
+        if !self.rules.iter().any(|rule| rule.prefix == registry) {
+            self.rules.push(RegistryRule {
+                prefix: registry.to_owned(),
+                ..RegistryRule::default()
+            });
+        }
+        let is_of = |rule: &&mut RegistryRule| rule.prefix.split('/').next() == Some(registry);
+        for rule in self.rules.iter_mut().filter(is_of) {
+            rule.insecure = true;
+        }
+    }
+
     /// The same as verbs take it.
     pub(crate) fn into_ops(self) -> shiplap_ops::Settings {
         shiplap_ops::Settings {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use shiplap_model::annotation::AnnotationError;
 use shiplap_model::dockerfile::{Place, Span, SyntaxErrors, excerpt};
 use shiplap_model::limits;
 use shiplap_store::{ImageError as PutError, StoreError};
@@ -16,7 +17,7 @@ use crate::lint::{SettingsError, Violation};
 use crate::output::OutputError;
 use crate::plan::PlanError;
 use crate::remote_cache::{CachePlaceError, RemoteCacheError};
-use crate::result::{AnnotationError, ResultError};
+use crate::result::ResultError;
 use crate::squash::SquashError;
 
 /// Why there is no image.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::Arc;
 
+use shiplap_model::annotation::Annotations;
 use shiplap_model::{
     Descriptor, DiffId, Digest, ImageId, Index, Platform, Reference, limits, media_type,
 };
@@ -20,7 +21,7 @@ use crate::output::{Product, deliver, push_names};
 use crate::plan::Plan;
 use crate::remote_cache::{self, CacheBreadth, CachePlace, CacheTarget, RemoteStep};
 use crate::report::{Reporter, Vertex};
-use crate::result::{self, Annotations, Times};
+use crate::result::{self, Times};
 use crate::squash;
 
 /// An image that was built.

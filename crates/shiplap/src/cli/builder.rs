@@ -14,7 +14,7 @@ use shiplap_ops::{
     builds::{self, BuildRecord, BuildStatus},
 };
 
-use super::{build, list::ListFlags};
+use super::{build, imagetools, list::ListFlags};
 use crate::{
     face::{self, Face, Failure},
     table::Columns,
@@ -31,6 +31,9 @@ pub(crate) enum BuilderCommand {
     /// Commands to work on build records
     #[command(subcommand)]
     History(HistoryCommand),
+    /// Commands to work on images in registries
+    #[command(subcommand)]
+    Imagetools(imagetools::ImagetoolsCommand),
     #[command(hide = true)]
     Create(Ignored),
     Inspect(BuilderInspect),
@@ -57,6 +60,7 @@ impl BuilderCommand {
                 verb.run(face);
                 Ok(())
             }
+            Self::Imagetools(command) => command.run(face),
             Self::Inspect(verb) => verb.run(face),
             Self::Ls(verb) => verb.run(face),
             Self::Prune(verb) => verb.run(face),

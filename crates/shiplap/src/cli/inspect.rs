@@ -13,7 +13,7 @@ use shiplap_ops::{
 
 use crate::{
     face::{Face, Failure},
-    template::{self, Record, Template, Value},
+    template::{self, Template, Value},
 };
 
 /// Display detailed information on containers, images and volumes
@@ -258,7 +258,7 @@ fn value(image: &InspectedImage) -> Value {
     let layers = image.root_fs.layers.iter().map(ToString::to_string);
     let layers = Value::strings(layers);
     let omitted = image.root_fs.layers.is_empty().then_some("Layers");
-    let root_fs = record(
+    let root_fs = Value::record_without(
         "image.RootFS",
         [("Type", text(&image.root_fs.kind)), ("Layers", layers)],
         omitted.into_iter().collect(),
@@ -303,7 +303,7 @@ fn value(image: &InspectedImage) -> Value {
     let mut omitted = vec!["ID"];
     omitted.extend(image.variant.is_none().then_some("Variant"));
     omitted.extend(image.os_version.is_none().then_some("OsVersion"));
-    record("image.InspectResponse", fields, omitted)
+    Value::record_without("image.InspectResponse", fields, omitted)
 }
 
 fn config(config: &InspectedConfig) -> Value {
@@ -370,26 +370,7 @@ fn config(config: &InspectedConfig) -> Value {
         .into_iter()
         .filter(|(_, is_absent)| *is_absent)
         .map(|(name, _)| name);
-    record("container.Config", fields, omitted.collect())
-}
-
-fn record<const N: usize>(
-    name: &'static str,
-    fields: [(&'static str, Value); N],
-    omitted: Vec<&'static str>,
-) -> Value {
-    let fields = fields
-        .into_iter()
-        .map(|(key, value)| (key.into(), value))
-        .collect();
-    Value::Struct(
-        Record {
-            name,
-            fields,
-            omitted,
-        }
-        .into(),
-    )
+    Value::record_without("container.Config", fields, omitted.collect())
 }
 
 fn integer(number: u64) -> Value {

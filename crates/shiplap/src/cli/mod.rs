@@ -32,6 +32,7 @@ mod history;
 mod hub;
 mod ignore;
 mod images;
+mod imagetools;
 mod import;
 mod info;
 mod inspect;
@@ -40,6 +41,7 @@ mod list;
 mod load;
 mod login;
 mod logs;
+mod manifest;
 mod mistake;
 mod mount;
 mod port;
@@ -179,6 +181,9 @@ enum Command {
     /// Manage the store
     #[command(subcommand)]
     System(SystemCommand),
+    /// Manage image manifests and manifest lists of registries
+    #[command(subcommand)]
+    Manifest(manifest::ManifestCommand),
     /// Run a registry with users and search
     #[command(subcommand)]
     Hub(hub::HubCommand),
@@ -339,6 +344,7 @@ impl Command {
             Self::Container(command) => command.run(face),
             Self::Image(command) => command.run(face),
             Self::System(command) => command.run(face),
+            Self::Manifest(command) => command.run(face),
             Self::Hub(command) => command.run(face),
             Self::Volume(command) => command.run(face),
             Self::Info(verb) => verb.run(face),

@@ -16,7 +16,7 @@ mod printf;
 mod tests;
 mod value;
 
-pub(crate) use value::{Record, Value};
+pub(crate) use value::Value;
 
 use shiplap_model::limits;
 

@@ -44,11 +44,11 @@ pub(crate) enum Value {
 #[derive(Debug)]
 pub(crate) struct Record {
     /// The type's name, shown in errors.
-    pub(crate) name: &'static str,
+    pub(super) name: &'static str,
     /// Name, value.
-    pub(crate) fields: Vec<(Rc<str>, Value)>,
+    pub(super) fields: Vec<(Rc<str>, Value)>,
     /// Names of fields that JSON leaves out.
-    pub(crate) omitted: Vec<&'static str>,
+    pub(super) omitted: Vec<&'static str>,
 }
 
 /// Go's name of "any type".
@@ -109,6 +109,15 @@ impl Value {
         name: &'static str,
         fields: impl IntoIterator<Item = (K, Self)>,
     ) -> Self {
+        Self::record_without(name, fields, Vec::new())
+    }
+
+    /// A struct of which JSON leaves out the fields of these names.
+    pub(crate) fn record_without<K: Into<Rc<str>>>(
+        name: &'static str,
+        fields: impl IntoIterator<Item = (K, Self)>,
+        omitted: Vec<&'static str>,
+    ) -> Self {
         let fields = fields
             .into_iter()
             .map(|(key, value)| (key.into(), value))
@@ -116,8 +125,16 @@ impl Value {
         Self::Struct(Rc::new(Record {
             name,
             fields,
-            omitted: Vec::new(),
+            omitted,
         }))
+    }
+
+    /// A list of anything.
+    pub(crate) fn list(items: impl IntoIterator<Item = Self>) -> Self {
+        Self::List {
+            element: ANY,
+            items: Some(items.into_iter().collect()),
+        }
     }
 
     /// What JSON says, without types of its own: objects are maps of anything.
@@ -131,13 +148,7 @@ impl Value {
                 None => Self::Float(number.as_f64().unwrap_or(f64::NAN)),
             },
             Json::String(text) => Self::from(text.as_str()),
-            Json::Array(items) => {
-                let items = items.iter().map(Self::from_json).collect();
-                Self::List {
-                    element: ANY,
-                    items: Some(items),
-                }
-            }
+            Json::Array(items) => Self::list(items.iter().map(Self::from_json)),
             Json::Object(entries) => {
                 let entries = entries
                     .iter()

@@ -41,6 +41,7 @@ mod images;
 mod import;
 mod inspect;
 mod lint;
+mod manifest;
 mod mount;
 mod network;
 mod pull;

@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use shiplap_model::Platform;
+use crate::Platform;
+
+#[cfg(test)]
+mod tests;
 
 /// What is said of the image of one platform.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -92,6 +95,16 @@ impl Annotations {
         }
         Ok(annotations)
     }
+}
+
+/// Whether an annotation (its name, with what stands before it) is for manifests themselves.
+///
+/// # Errors
+/// [`AnnotationError`].
+pub fn is_for_manifests(text: &str) -> Result<bool, AnnotationError> {
+    let (subjects, _) = read(text)?;
+    let is_manifest = |subject: &Subject| matches!(subject, Subject::Manifest(_));
+    Ok(subjects.iter().any(is_manifest))
 }
 
 /// What stands before a name, and the name. A colon alone makes no type: names have them too.
