@@ -73,6 +73,8 @@ const ROWS: &[(&str, &str, Class)] = &[
     ("GET", "/account/stars", Account),
     ("GET", "/account/organisations", Account),
     ("POST", "/account/organisations", Site),
+    ("GET", "/account/password", Account),
+    ("POST", "/account/password", Account),
     ("GET", "/account/tokens", Account),
     ("POST", "/account/tokens", Account),
     ("POST", "/account/tokens/{token}/revoke", Account),
@@ -82,6 +84,7 @@ const ROWS: &[(&str, &str, Class)] = &[
     ("GET", "/r/{name}/-/tags/{tag}", Pull),
     ("GET", "/r/{name}/-/settings", Administer),
     ("POST", "/r/{name}/-/settings", Administer),
+    ("POST", "/r/{name}/-/remove", Administer),
     ("POST", "/r/{name}/-/star", Star),
     ("GET", "/r/{name}", Pull),
 ];
