@@ -16,12 +16,17 @@ Summary: Says hello
 License: GPLv3+
 Vendor: Example Vendor
 URL: https://example.org/hello
+Provides: greeting = 1
 %description
 Says hello.
 %install
 mkdir -p %{buildroot}/usr/lib/python3/site-packages/hello-2.10.dist-info
 echo 'Name: hello' >%{buildroot}/usr/lib/python3/site-packages/hello-2.10.dist-info/METADATA
+mkdir -p %{buildroot}/usr/bin
+printf '\177' >%{buildroot}/usr/bin/hello
+chmod 755 %{buildroot}/usr/bin/hello
 %files
+/usr/bin/hello
 /usr/lib/python3
 SPEC
 # Long enough for pages of its own.
@@ -32,6 +37,7 @@ Release: 1
 Summary: Many files
 License: MIT and ASL 2.0
 BuildArch: noarch
+Requires: greeting >= 1, /usr/bin/hello, absent
 %description
 Many files.
 %install

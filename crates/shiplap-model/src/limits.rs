@@ -267,6 +267,10 @@ pub const PACKAGES: usize = 500_000;
 /// records are usual.
 pub const PACKAGE_OWNER_BYTES: usize = 64 << 20;
 
+/// Most memory for what packages need and provide, and for names that are looked for, in bytes (32 MiB): a
+/// full desktop has some 5 MB.
+pub const PACKAGE_NEED_BYTES: usize = 32 << 20;
+
 /// Longest header of one package in an RPM database, in bytes: rpm's own bound is 256 MiB, and the
 /// largest real ones, which list 100,000 files, have some 10.
 pub const RPM_HEADER_BYTES: u64 = 64 << 20;

@@ -10,6 +10,7 @@ mod debian;
 mod elf;
 mod files;
 mod licence;
+mod needs;
 mod node;
 mod program;
 mod purl;
@@ -30,6 +31,7 @@ use shiplap_model::limits;
 use self::files::ImageFiles;
 pub use self::files::RecordError;
 pub use self::licence::{Licence, licence};
+use self::needs::Needs;
 pub(crate) use self::purl::encode as purl_part;
 pub use self::release::Distribution;
 
@@ -132,6 +134,8 @@ pub struct Inventory {
     pub distribution: Option<Distribution>,
     /// The packages, by ecosystem, name, version and architecture.
     pub packages: Vec<Package>,
+    /// Which packages each needs, by their numbers in `packages`; nothing for those of which that is not known.
+    pub needs: BTreeMap<usize, Vec<usize>>,
     /// What could not be read, by path.
     pub unread: Vec<Unread>,
 }
@@ -150,12 +154,13 @@ pub fn read(stack: &Stack, tars: &[&File]) -> Result<Inventory, StackError> {
     if stack.layers().is_empty() {
         return Ok(Inventory::default());
     }
+    let python = python::version(&files)?;
     for found in stack.walk(stack.root()?) {
         let found = found?;
         let Type::File { size_bytes } = found.facts.kind else {
             continue;
         };
-        python::look(&files, &found, &mut finds);
+        python::look(&files, &found, python, &mut finds);
         node::look(&files, &found, &mut finds)?;
         if size_bytes >= program::SMALLEST_BYTES && is_program(&found) {
             program::look(&files, &found, &mut finds);
@@ -191,6 +196,7 @@ fn shown(path: &[u8]) -> String {
 #[derive(Debug, Default)]
 struct Finds {
     packages: BTreeMap<Key, Package>,
+    needs: Needs,
     unread: Vec<Unread>,
     /// Files of the distribution's packages that may tell of others, by path without leading slash.
     owners: HashMap<Vec<u8>, Key>,
@@ -199,7 +205,7 @@ struct Finds {
 }
 
 /// What makes two finds one package.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Key {
     ecosystem: Ecosystem,
     name: String,
@@ -296,6 +302,7 @@ impl Finds {
     fn into_inventory(self, distribution: Option<Distribution>) -> Inventory {
         let Self {
             packages,
+            needs,
             mut unread,
             owners,
             ..
@@ -315,11 +322,21 @@ impl Finds {
             }
             package
         });
-        let packages = packages.collect();
+        let packages: Vec<Package> = packages.collect();
+        if needs.is_full() {
+            unread.push(Unread {
+                path: "what packages need of each other".to_owned(),
+                reason: RecordError::TooManyNeeds {
+                    most_bytes: limits::PACKAGE_NEED_BYTES,
+                },
+            });
+        }
+        let needs = needs.resolve(&packages);
         unread.sort_by(|a, b| a.path.cmp(&b.path));
         Inventory {
             distribution,
             packages,
+            needs,
             unread,
         }
     }

@@ -4,6 +4,7 @@ use shiplap_layer::stack::{Found, StackError};
 use shiplap_model::limits;
 
 use super::files::{ImageFiles, text};
+use super::needs::Need;
 use super::{Ecosystem, Finds, Key, Location, Package};
 
 const INSTALLED: [&[u8]; 2] = [b"lib/apk/db/installed", b"usr/lib/apk/db/installed"];
@@ -45,6 +46,17 @@ fn read_installed(text: &str, found: &Found, finds: &mut Finds) {
             ..Package::new(Ecosystem::Apk, &name, &version, Location::of(found))
         };
         let key = Key::of(&package);
+        let words = |key: char| {
+            let line = stanza.lines().find_map(|line| field(line, key));
+            line.unwrap_or_default().split_whitespace()
+        };
+        // What must not be there begins with an exclamation mark.
+        let needed = words('D').filter(|word| !word.starts_with('!'));
+        let needs = needed.map(|word| Need::OneOf(vec![name_of(word).to_owned()]));
+        finds.needs.say(&key, needs);
+        for word in words('p') {
+            finds.needs.provide(&key, name_of(word));
+        }
         finds.add(package);
         let mut directory = "";
         for line in stanza.lines() {
@@ -55,6 +67,13 @@ fn read_installed(text: &str, found: &Found, finds: &mut Finds) {
             }
         }
     }
+}
+
+/// The name in `so:libssl.so.3=3.0.0` or `name>=1`.
+fn name_of(word: &str) -> &str {
+    word.split(['<', '>', '=', '~', '@'])
+        .next()
+        .unwrap_or_default()
 }
 
 /// The value of a line with that key.

@@ -5,6 +5,7 @@ use shiplap_layer::stack::{Found, StackError};
 use shiplap_model::limits;
 
 use super::files::ImageFiles;
+use super::needs::Need;
 use super::stanza::{Stanza, stanzas};
 use super::{Ecosystem, Finds, Key, Location, Package, base_name, copyright};
 
@@ -48,6 +49,7 @@ fn read_status(
         };
         package.licences = licences(files, &package.name, finds)?;
         let key = Key::of(&package);
+        say_needs(&stanza, &key, finds);
         finds.add(package);
         own(files, &key, finds)?;
     }
@@ -79,6 +81,29 @@ fn package(stanza: &Stanza<'_>, found: &Found) -> Option<Package> {
         summary: stanza.line("Description").map(owned),
         ..Package::new(Ecosystem::Deb, name, version, Location::of(found))
     })
+}
+
+/// Notes what it depends on, and what it provides.
+fn say_needs(stanza: &Stanza<'_>, package: &Key, finds: &mut Finds) {
+    let fields = ["Pre-Depends", "Depends"].map(|field| stanza.get(field).unwrap_or_default());
+    let needs = fields
+        .iter()
+        .flat_map(|field| field.split(','))
+        .map(|need| {
+            let names = need.split('|').map(name_of).filter(|name| !name.is_empty());
+            Need::OneOf(names.map(str::to_owned).collect())
+        });
+    finds.needs.say(package, needs);
+    let provided = stanza.get("Provides").unwrap_or_default().split(',');
+    for name in provided.map(name_of).filter(|name| !name.is_empty()) {
+        finds.needs.provide(package, name);
+    }
+}
+
+/// The name in `name:any (>= 1)`.
+fn name_of(relation: &str) -> &str {
+    let is_end = |c: char| c.is_whitespace() || matches!(c, '(' | ':' | '[' | '<');
+    relation.trim().split(is_end).next().unwrap_or_default()
 }
 
 fn licences(

@@ -27,6 +27,12 @@ pub enum RecordError {
         /// The bound.
         most: usize,
     },
+    /// More needs than are taken.
+    #[error("the image says more than {most_bytes} bytes of it; the rest is left out")]
+    TooManyNeeds {
+        /// The bound.
+        most_bytes: usize,
+    },
     /// More is read than an honest image asks for.
     #[error("the image has {most_bytes} bytes read for its packages already; the rest is left out")]
     TooMuch {

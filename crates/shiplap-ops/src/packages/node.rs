@@ -9,7 +9,8 @@ use shiplap_layer::stack::{Found, StackError};
 use shiplap_model::limits;
 
 use super::files::{ImageFiles, RecordError};
-use super::{Ecosystem, Finds, Location, Package, base_name};
+use super::needs::Need;
+use super::{Ecosystem, Finds, Key, Location, Package, base_name, shown};
 
 /// What is wanted of a `package.json`; nothing of it need be of the kind it should be.
 #[derive(Deserialize)]
@@ -21,6 +22,11 @@ struct Manifest {
     author: Option<Value>,
     homepage: Option<Value>,
     description: Option<Value>,
+    dependencies: Option<Value>,
+    #[serde(rename = "optionalDependencies")]
+    optional: Option<Value>,
+    #[serde(rename = "peerDependencies")]
+    peers: Option<Value>,
 }
 
 /// A lock file: `packages` since its version 2, `dependencies` before.
@@ -54,7 +60,7 @@ pub(super) fn look(
     let name = base_name(&found.path);
     if name == b"package.json" && is_installed(&found.path) {
         match files.read(found, limits::PACKAGE_FACTS_BYTES) {
-            Ok(bytes) => manifest(&bytes, found, finds),
+            Ok(bytes) => manifest(files, &bytes, found, finds)?,
             Err(reason) => finds.refuse(&found.path, reason),
         }
     }
@@ -85,28 +91,88 @@ fn is_within_modules(directory: &[u8]) -> bool {
         .any(|name| name == b"node_modules")
 }
 
-fn manifest(bytes: &[u8], found: &Found, finds: &mut Finds) {
+fn manifest(
+    files: &ImageFiles<'_>,
+    bytes: &[u8],
+    found: &Found,
+    finds: &mut Finds,
+) -> Result<(), StackError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let manifest: Manifest = match serde_json::from_slice(bytes) {
         Ok(manifest) => manifest,
-        Err(error) => return finds.refuse(&found.path, RecordError::Json(error)),
+        Err(error) => {
+            finds.refuse(&found.path, RecordError::Json(error));
+            return Ok(());
+        }
     };
     let text = |value: &Option<Value>| value.as_ref().and_then(Value::as_str).map(str::to_owned);
     // Folders that only gather others have neither.
     let (Some(name), Some(version)) = (text(&manifest.name), text(&manifest.version)) else {
-        return;
+        return Ok(());
     };
     let mut licences = licences(manifest.license.as_ref());
     if licences.is_empty() {
         licences = self::licences(manifest.licenses.as_ref());
     }
-    finds.add(Package {
+    let package = Package {
         licences,
         supplier: person(manifest.author.as_ref()),
         homepage: text(&manifest.homepage).filter(|url| !url.is_empty()),
         summary: text(&manifest.description).filter(|line| !line.is_empty()),
         ..Package::new(Ecosystem::Node, &name, &version, Location::of(found))
-    });
+    };
+    let wanted = [&manifest.dependencies, &manifest.optional, &manifest.peers];
+    let wanted = wanted.into_iter().flatten().filter_map(Value::as_object);
+    let mut needs = Vec::new();
+    for name in wanted.flat_map(serde_json::Map::keys) {
+        if let Some(record) = resolve(files, &found.path, name, finds)? {
+            needs.push(Need::Record(record));
+        }
+    }
+    finds.needs.say(&Key::of(&package), needs);
+    finds.add(package);
+    Ok(())
+}
+
+/// The `package.json` of the package that Node would load by that name for a package: the nearest in a
+/// `node_modules` beside it or above.
+fn resolve(
+    files: &ImageFiles<'_>,
+    package: &[u8],
+    name: &str,
+    finds: &mut Finds,
+) -> Result<Option<String>, StackError> {
+    let is_name = |part: &str| !part.is_empty() && !part.starts_with('.');
+    let is_one = match name.split_once('/') {
+        Some((scope, name)) => scope.starts_with('@') && is_name(name) && !name.contains('/'),
+        None => is_name(name),
+    };
+    let mut here = package;
+    while let Some(end) = here
+        .iter()
+        .rposition(|byte| *byte == b'/')
+        .filter(|_| is_one)
+    {
+        here = &here[..end];
+        if base_name(here) == b"node_modules" {
+            continue;
+        }
+        let path = [here, b"/node_modules/", name.as_bytes(), b"/package.json"].concat();
+        if !finds.needs.has_room(path.len()) {
+            return Ok(None);
+        }
+        if let Some(found) = files.find_file(&path)? {
+            return Ok(Some(shown(&found.path)));
+        }
+    }
+    // What lies in the root itself.
+    let path = ["node_modules/", name, "/package.json"].concat();
+    match is_one && finds.needs.has_room(path.len()) {
+        true => Ok(files
+            .find_file(path.as_bytes())?
+            .map(|found| shown(&found.path))),
+        false => Ok(None),
+    }
 }
 
 /// `"MIT"`, `{"type": "MIT"}` or a list of such.

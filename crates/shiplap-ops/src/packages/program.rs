@@ -10,7 +10,8 @@ use shiplap_model::limits;
 
 use super::elf::Elf;
 use super::files::{ImageFiles, RecordError};
-use super::{Ecosystem, Finds, Location, Package};
+use super::needs::Need;
+use super::{Ecosystem, Finds, Key, Location, Package};
 
 /// No program with either section is shorter.
 pub(super) const SMALLEST_BYTES: u64 = 64;
@@ -37,7 +38,11 @@ fn try_look(files: &ImageFiles<'_>, found: &Found, finds: &mut Finds) -> Result<
         return Ok(());
     };
     if let Some(section) = elf.section(b".dep-v0", limits::PROGRAM_FACTS_BYTES)? {
-        for package in crates(&section, found)? {
+        let crates = crates(&section, found)?;
+        let keys: Vec<Key> = crates.iter().map(|(package, _)| Key::of(package)).collect();
+        for (key, (package, needed)) in keys.iter().zip(crates) {
+            let needed = needed.iter().filter_map(|at| keys.get(*at)).cloned();
+            finds.needs.say(key, needed.map(Need::Package));
             finds.add(package);
         }
     }
@@ -65,10 +70,17 @@ struct Audited {
     version: String,
     #[serde(default)]
     kind: Option<String>,
+    /// Places in the list of those it needs.
+    #[serde(default)]
+    dependencies: Vec<usize>,
 }
 
 /// The crates in the section: JSON, compressed by zlib. What only its build needed is no part of it.
-pub(super) fn crates(section: &[u8], found: &Found) -> Result<Vec<Package>, RecordError> {
+/// With each the places of those that it needs.
+pub(super) fn crates(
+    section: &[u8],
+    found: &Found,
+) -> Result<Vec<(Package, Vec<usize>)>, RecordError> {
     let most_bytes = limits::PROGRAM_FACTS_BYTES;
     let mut json = Vec::new();
     ZlibDecoder::new(section)
@@ -79,15 +91,29 @@ pub(super) fn crates(section: &[u8], found: &Found) -> Result<Vec<Package>, Reco
         return Err(RecordError::TooLong { most_bytes });
     }
     let audit: Audit = serde_json::from_slice(&json).map_err(RecordError::Json)?;
+    let is_linked = |audited: &&Audited| audited.kind.as_deref() != Some("build");
+    let package = |audited: Audited| {
+        let (name, version) = (&audited.name, &audited.version);
+        let package = Package::new(Ecosystem::Cargo, name, version, Location::of(found));
+        (package, audited.dependencies)
+    };
+    // The places of those that stay.
+    let mut next = 0;
+    let mut places = Vec::new();
+    for audited in &audit.packages {
+        places.push(is_linked(&audited).then_some(next));
+        next += usize::from(is_linked(&audited));
+    }
     let linked = audit
         .packages
         .into_iter()
-        .filter(|package| package.kind.as_deref() != Some("build"));
-    let package = |audited: Audited| {
-        let (name, version) = (&audited.name, &audited.version);
-        Package::new(Ecosystem::Cargo, name, version, Location::of(found))
-    };
-    Ok(linked.map(package).collect())
+        .filter(|audited| is_linked(&audited));
+    let mut linked: Vec<_> = linked.map(package).collect();
+    for (_, needed) in &mut linked {
+        let place = |at: &usize| places.get(*at).copied().flatten();
+        *needed = needed.iter().filter_map(place).collect();
+    }
+    Ok(linked)
 }
 
 /// Name and version of the modules in the section, Go's own library first.

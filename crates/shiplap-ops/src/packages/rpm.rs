@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 use shiplap_layer::stack::{Found, StackError};
 
 use super::files::{ImageFiles, OpenFile, RecordError};
+use super::needs::Need;
 use super::{Finds, Key};
 
 /// Where distributions keep it; all but the first may be a link to another.
@@ -69,7 +70,20 @@ fn read_one(
         Some(read) => {
             let key = Key::of(&read.package);
             finds.add(read.package);
-            read.files.each(|path| finds.own(path, &key));
+            let name = |bytes: &&[u8]| String::from_utf8_lossy(bytes).into_owned();
+            let required = read.required.iter().map(name);
+            let needs = required.map(|name| Need::OneOf(vec![name]));
+            finds.needs.say(&key, needs);
+            for provided in read.provided.iter().map(name) {
+                finds.needs.provide(&key, &provided);
+            }
+            read.files.each(|path| {
+                finds.own(path, &key);
+                let is_program = |place: &&[u8]| path.starts_with(place);
+                if header::PROGRAMS.iter().any(is_program) {
+                    finds.needs.provide(&key, &String::from_utf8_lossy(path));
+                }
+            });
         }
         None => is_damaged = true,
     };

@@ -356,6 +356,17 @@ fn crates_of_programs() {
             &[],
         );
     }
+    // What only its build needed, before and behind, and places that are none.
+    let audited = br#"{"packages":[
+        {"name":"cc","version":"1","kind":"build"},
+        {"name":"tool","version":"1","dependencies":[0,2,9,3]},
+        {"name":"a","version":"1","dependencies":[3]},
+        {"name":"a","version":"2"}]}"#;
+    let file = elf(true, false, ".dep-v0", &audit(audited));
+    check_needs(
+        &[&[("usr/bin/tool", 0o755, &file)]],
+        &["a 1: a 2", "a 2: ", "tool 1: a 1, a 2"],
+    );
 }
 
 fn go(version: &str, modules: &str) -> Vec<u8> {
@@ -557,4 +568,201 @@ fn a_go_program_without_modules() {
     assert_eq!(program::modules(&section).unwrap(), expected);
     assert!(program::modules(b"nonsense").is_err());
     assert!(program::modules(b"\xff Go buildinf:\x08\x02").is_err());
+}
+
+/// `name version needed version, …` for each package that says what it needs.
+#[track_caller]
+fn check_needs(layers: &[&[Entry<'_>]], expected: &[&str]) {
+    let found = inventory(layers);
+    let title = |number: &usize| {
+        let package = &found.packages[*number];
+        format!("{} {}", package.name, package.version)
+    };
+    let lines = found.needs.iter().map(|(number, needed)| {
+        let needed: Vec<String> = needed.iter().map(title).collect();
+        format!("{}: {}", title(number), needed.join(", "))
+    });
+    assert_eq!(lines.collect::<Vec<_>>(), expected);
+    assert!(found.unread.is_empty(), "{:?}", found.unread);
+}
+
+#[test]
+fn needs_of_distributions() {
+    let status = b"Package: a
+Status: install ok installed
+Architecture: amd64
+Version: 1
+Pre-Depends: libc (>= 2), absent
+Depends: gone | awk, shell:any | b, a-data (= 1),
+ b [amd64]
+
+Package: b
+Status: install ok installed
+Architecture: i386
+Version: 1
+Depends: libc
+Provides: shell (= 3)
+
+Package: mawk
+Status: install ok installed
+Architecture: amd64
+Version: 1
+Provides: awk, mawk
+
+Package: gone
+Status: deinstall ok config-files
+Architecture: amd64
+Version: 1
+
+Package: libc
+Status: install ok installed
+Architecture: amd64
+Version: 2
+Depends: libc
+
+Package: libc
+Status: install ok installed
+Architecture: i386
+Version: 3
+";
+    check_needs(
+        &[&[("var/lib/dpkg/status", 0o644, status)]],
+        &[
+            "a 1: b 1, libc 2, mawk 1",
+            "b 1: libc 3",
+            "libc 2: ",
+            "libc 3: ",
+            "mawk 1: ",
+        ],
+    );
+    let apk = b"P:busybox
+V:1
+A:x86_64
+D:so:libc.musl-x86_64.so.1 !uclibc-utils
+p:/bin/sh cmd:sh=1
+
+P:musl
+V:1
+A:x86_64
+p:so:libc.musl-x86_64.so.1=1
+
+P:app
+V:1
+A:x86_64
+D:busybox>=1 /bin/sh cmd:sh absent<2 uclibc-utils
+
+P:uclibc-utils
+V:1
+A:x86_64
+";
+    check_needs(
+        &[&[("lib/apk/db/installed", 0o644, apk)]],
+        &[
+            "app 1: busybox 1, uclibc-utils 1",
+            "busybox 1: musl 1",
+            "musl 1: ",
+            "uclibc-utils 1: ",
+        ],
+    );
+}
+
+#[test]
+fn needs_of_python() {
+    let metadata = |name: &str, lines: &str| format!("Name: {name}\nVersion: 1\n{lines}\n");
+    let a = metadata(
+        "A",
+        "Requires-Dist: b_x[fast] (>=1)\nRequires-Dist: c; extra == 'all'",
+    );
+    let b = metadata("B.X", "Requires-Dist: c; extra == 'fast'\nRequires-Dist: a");
+    let c = metadata(
+        "c",
+        "Requires-Dist: d; python_version < '3.8'\nRequires-Dist: e",
+    );
+    let (d, other) = (
+        metadata("d", ""),
+        metadata("c", "").replace("Version: 1", "Version: 2"),
+    );
+    check_needs(
+        &[&[
+            (
+                "usr/lib/python3.11/site-packages/a.dist-info/METADATA",
+                0o644,
+                a.as_bytes(),
+            ),
+            (
+                "usr/lib/python3.11/site-packages/b.dist-info/METADATA",
+                0o644,
+                b.as_bytes(),
+            ),
+            (
+                "usr/lib/python3.11/site-packages/c.dist-info/METADATA",
+                0o644,
+                c.as_bytes(),
+            ),
+            (
+                "usr/lib/python3.11/site-packages/d.dist-info/METADATA",
+                0o644,
+                d.as_bytes(),
+            ),
+            ("srv/c.dist-info/METADATA", 0o644, other.as_bytes()),
+            ("srv/e.egg-info", 0o644, b"Name: e\nVersion: 1\n"),
+        ]],
+        &[
+            "A 1: B.X 1",
+            "B.X 1: A 1, c 1",
+            "c 1: e 1",
+            "c 2: ",
+            "d 1: ",
+        ],
+    );
+}
+
+#[test]
+fn needs_of_node() {
+    let module = |name: &str, version: &str, more: &str| {
+        format!("{{\"name\":\"{name}\",\"version\":\"{version}\"{more}}}")
+    };
+    let a = module(
+        "a",
+        "1",
+        r#","dependencies":{"b":"*","@s/c":"1","../../evil":"1","a":"1"},"peerDependencies":{"d":"1"}"#,
+    );
+    let b = module("b", "1", r#","dependencies":["b"]"#);
+    let (inner, c) = (
+        module("b", "2", ""),
+        module("@s/c", "1", r#","dependencies":{"b":"1"}"#),
+    );
+    let d = module(
+        "d",
+        "1",
+        r#","optionalDependencies":{"absent":"1","b":"1"}"#,
+    );
+    check_needs(
+        &[&[
+            ("app/node_modules/a/package.json", 0o644, a.as_bytes()),
+            (
+                "app/node_modules/a/node_modules/b/package.json",
+                0o644,
+                inner.as_bytes(),
+            ),
+            ("app/node_modules/b/package.json", 0o644, b.as_bytes()),
+            ("app/node_modules/@s/c/package.json", 0o644, c.as_bytes()),
+            // As pnpm has it: the package elsewhere, beside links to those it needs.
+            ("store/d@1/node_modules/d/package.json", 0o644, d.as_bytes()),
+            (
+                "@store/d@1/node_modules/b",
+                0o777,
+                b"../../../app/node_modules/b",
+            ),
+            ("@node_modules/d", 0o777, b"/store/d@1/node_modules/d"),
+            ("evil/package.json", 0o644, b"{}"),
+        ]],
+        &[
+            "@s/c 1: b 1",
+            "a 1: @s/c 1, b 2, d 1",
+            "b 1: ",
+            "b 2: ",
+            "d 1: b 1",
+        ],
+    );
 }

@@ -5,8 +5,10 @@ use serde_json::{Map, Value, json};
 use super::{Subject, TOOL, TOOL_VERSION, is_address, reference_of};
 use crate::packages::{Ecosystem, Inventory, Licence, Package, licence};
 
+/// The image's own name in the document.
+const IMAGE: &str = "image";
+
 pub(super) fn document(subject: &Subject, inventory: &Inventory) -> Value {
-    let image = "image";
     let mut components = Vec::new();
     let mut inside = Vec::new();
     if let Some(distribution) = &inventory.distribution {
@@ -62,20 +64,32 @@ pub(super) fn document(subject: &Subject, inventory: &Inventory) -> Value {
             }] },
             "component": {
                 "type": "container",
-                "bom-ref": image,
+                "bom-ref": IMAGE,
                 "name": subject.name,
                 "version": subject.version(),
                 "properties": properties,
             },
         },
         "components": components,
-        "dependencies": [{ "ref": image, "dependsOn": inside }],
-        "compositions": [{ "aggregate": aggregate, "assemblies": [image] }],
+        "dependencies": dependencies(&inside, inventory),
+        "compositions": [{ "aggregate": aggregate, "assemblies": [IMAGE] }],
     });
     if let Some(purl) = subject.purl() {
         document["metadata"]["component"]["purl"] = json!(purl);
     }
     document
+}
+
+/// What the image is made of directly, and which packages need which: of those that aren't here that is not known,
+/// those that need nothing are here with nothing.
+fn dependencies(inside: &[String], inventory: &Inventory) -> Vec<Value> {
+    let mut dependencies = vec![json!({ "ref": IMAGE, "dependsOn": inside })];
+    for (number, needed) in &inventory.needs {
+        let reference = |number: &usize| inventory.packages.get(*number).map(reference_of);
+        let needed: Vec<_> = needed.iter().filter_map(reference).collect();
+        dependencies.push(json!({ "ref": reference(number), "dependsOn": needed }));
+    }
+    dependencies
 }
 
 /// Made of the image's digest, in the form of a UUID of one's own making (version 8 of RFC 9562).

@@ -39,6 +39,12 @@ pub(super) fn document(subject: &Subject, inventory: &Inventory) -> Value {
             relationships.push(relationship(owner, "CONTAINS", &id_of(package)));
         }
     }
+    for (number, needed) in &inventory.needs {
+        let id = |number: &usize| inventory.packages.get(*number).map(id_of);
+        let needed = needed.iter().filter_map(id);
+        let pairs = needed.filter_map(|needed| Some((id(number)?, needed)));
+        relationships.extend(pairs.map(|(from, to)| relationship(&from, "DEPENDS_ON", &to)));
+    }
     let created = subject.created();
     let mut document = json!({
         "spdxVersion": "SPDX-2.3",

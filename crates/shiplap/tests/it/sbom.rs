@@ -98,9 +98,22 @@ fn assert_consistent(spdx: &Value, cyclonedx: &Value) {
     let components = list(cyclonedx, "components");
     let refs: BTreeSet<String> = components.iter().map(|c| text(&c["bom-ref"])).collect();
     assert_eq!(refs.len(), components.len());
-    for inside in list(&cyclonedx["dependencies"][0], "dependsOn") {
-        assert!(refs.contains(&text(&inside)), "{inside}");
+    let mut needs = BTreeSet::new();
+    for (number, told) in list(cyclonedx, "dependencies").iter().enumerate() {
+        assert!(number == 0 || refs.contains(&text(&told["ref"])), "{told}");
+        for needed in list(told, "dependsOn") {
+            assert!(refs.contains(&text(&needed)), "{needed}");
+            needs.insert((text(&told["ref"]), text(&needed)));
+        }
     }
+    needs.retain(|(of, _)| of != "image");
+    let relationships = list(spdx, "relationships");
+    let depends = relationships
+        .iter()
+        .filter(|r| r["relationshipType"] == "DEPENDS_ON");
+    let bare = |id: &Value| text(id).trim_start_matches("SPDXRef-Package-").to_owned();
+    let in_spdx = depends.map(|r| (bare(&r["spdxElementId"]), bare(&r["relatedSpdxElement"])));
+    assert_eq!(in_spdx.collect::<BTreeSet<_>>(), needs);
     let in_spdx: BTreeSet<String> = packages
         .iter()
         .filter(|package| package["primaryPackagePurpose"] == "LIBRARY")
@@ -132,6 +145,28 @@ fn packages(cyclonedx: &Value, ecosystem: &str) -> BTreeSet<String> {
             format!("{} {}", part("name"), part("version"))
         })
         .collect()
+}
+
+/// `name needed` for what packages of an ecosystem need; those that need nothing stand alone.
+fn needs(cyclonedx: &Value, ecosystem: &str) -> BTreeSet<String> {
+    let components = cyclonedx["components"].as_array().unwrap();
+    let name = |reference: &Value| {
+        let found = components.iter().find(|c| c["bom-ref"] == *reference);
+        found.map(|c| c["name"].as_str().unwrap().to_owned())
+    };
+    let start = format!("{ecosystem}-");
+    let told = cyclonedx["dependencies"].as_array().unwrap().iter();
+    let told = told.filter(|told| told["ref"].as_str().unwrap().starts_with(&start));
+    told.flat_map(|told| {
+        let name_of = name(&told["ref"]).unwrap();
+        let needed = told["dependsOn"].as_array().unwrap();
+        let alone = needed.is_empty().then(|| name_of.clone());
+        let pairs = needed
+            .iter()
+            .map(|needed| format!("{name_of} {}", name(needed).unwrap()));
+        pairs.chain(alone).collect::<Vec<_>>()
+    })
+    .collect()
 }
 
 fn lines(text: &str) -> BTreeSet<String> {
@@ -167,6 +202,10 @@ fn a_root_of_debian_as_dpkg_tells_it() {
         .collect();
     assert!(expected.len() > 50, "{expected:?}");
     assert_eq!(packages(&cyclonedx, "deb"), expected);
+    assert_eq!(
+        needs(&cyclonedx, "deb"),
+        needs_as_dpkg_tells(&root.join("dpkg"))
+    );
     let bash = spdx["packages"]
         .as_array()
         .unwrap()
@@ -179,6 +218,60 @@ fn a_root_of_debian_as_dpkg_tells_it() {
     assert!(purl.starts_with("pkg:deb/debian/bash@"), "{purl}");
     let licence = bash["licenseDeclared"].as_str().unwrap();
     assert!(licence.contains("GPL-3.0-"), "{licence}");
+}
+
+/// What dpkg's packages need, as `name needed`: of alternatives the first that is there, of names that are only
+/// provided all that provide them.
+fn needs_as_dpkg_tells(admindir: &Path) -> BTreeSet<String> {
+    let mut query = Command::new(judge::program("dpkg-query").unwrap());
+    query.arg(format!("--admindir={}", admindir.display()));
+    let format = "${db:Status-Status}\t${Package}\t${Pre-Depends}, ${Depends}\t${Provides}\n";
+    query.args(["-W", "-f", format]);
+    let told = judge::ask(&mut query);
+    let rows: Vec<Vec<&str>> = told
+        .lines()
+        .map(|line| line.split('\t').collect())
+        .collect();
+    let rows: Vec<_> = rows.iter().filter(|row| row[0] == "installed").collect();
+    let word = |relation: &str| {
+        let relation = relation.trim();
+        let end = relation.find([' ', '(', ':']).unwrap_or(relation.len());
+        relation[..end].to_owned()
+    };
+    let met = |name: &String| -> Vec<String> {
+        let is_called = |row: &&&Vec<&str>| row[1] == name;
+        let provides = |row: &&&Vec<&str>| row[3].split(',').any(|given| word(given) == *name);
+        let named: Vec<_> = rows
+            .iter()
+            .filter(is_called)
+            .map(|row| row[1].to_owned())
+            .collect();
+        let providing = rows.iter().filter(provides).map(|row| row[1].to_owned());
+        if named.is_empty() {
+            providing.collect()
+        } else {
+            named
+        }
+    };
+    let mut needs = BTreeSet::new();
+    for row in &rows {
+        let groups = row[2].split(',').filter(|group| !group.trim().is_empty());
+        let needed: BTreeSet<String> = groups
+            .flat_map(|group| {
+                let names = group.split('|').map(word);
+                names
+                    .map(|name| met(&name))
+                    .find(|met| !met.is_empty())
+                    .unwrap_or_default()
+            })
+            .filter(|needed| needed != row[1])
+            .collect();
+        if needed.is_empty() {
+            needs.insert(row[1].to_owned());
+        }
+        needs.extend(needed.iter().map(|needed| format!("{} {needed}", row[1])));
+    }
+    needs
 }
 
 fn debian() -> Option<PathBuf> {
@@ -224,6 +317,7 @@ fn python_packages_as_pip_tells_them() {
             format!("{} {}", part("name"), part("version"))
         })
         .collect();
+    assert_needs_as_pip_tells(&cyclonedx, &python);
     let told = packages(&cyclonedx, "python");
     let missing: Vec<_> = listed.difference(&told).collect();
     assert!(missing.is_empty(), "{missing:?}");
@@ -249,6 +343,47 @@ fn python_packages_as_pip_tells_them() {
             "{component}"
         );
     }
+}
+
+/// What is installed of what each distribution asks for, by the library that pip itself uses.
+const PYTHON_NEEDS: &str = r#"
+import importlib.metadata as metadata, re
+from pip._vendor.packaging.requirements import Requirement
+plain = lambda name: re.sub(r"[-_.]+", "-", name).lower()
+found = {plain(d.metadata["Name"]): d for d in metadata.distributions()}
+open = [(name, "") for name in found]
+seen = set(open)
+lines = set()
+for name, extra in open:
+    for requirement in map(Requirement, found[name].requires or []):
+        if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
+            continue
+        needed = plain(requirement.name)
+        if needed in found and needed != name:
+            lines.add(f"{name} {needed}")
+        if needed in found:
+            more = {(needed, extra) for extra in requirement.extras} - seen
+            seen |= more
+            open += sorted(more)
+print("\n".join(lines))
+"#;
+
+#[track_caller]
+fn assert_needs_as_pip_tells(cyclonedx: &Value, python: &Path) {
+    let mut command = Command::new(python);
+    command.args(["-c", PYTHON_NEEDS]);
+    let expected = lines(&judge::ask(&mut command));
+    let plain = |name: &str| name.replace(['_', '.'], "-").to_lowercase();
+    let told = needs(cyclonedx, "python");
+    let told: BTreeSet<String> = told.iter().map(|line| plain(line)).collect();
+    let told: BTreeSet<String> = told.into_iter().filter(|line| line.contains(' ')).collect();
+    assert!(expected.len() > 3, "{expected:?}");
+    let missing: Vec<_> = expected.difference(&told).collect();
+    let vendored: Vec<_> = told.difference(&expected).collect();
+    assert!(
+        missing.is_empty() && vendored.is_empty(),
+        "{missing:?} {vendored:?}"
+    );
 }
 
 #[test]

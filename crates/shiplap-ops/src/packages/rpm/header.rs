@@ -17,9 +17,14 @@ const LICENCE: u32 = 1014;
 const URL: u32 = 1020;
 const ARCHITECTURE: u32 = 1022;
 const SOURCE: u32 = 1044;
+const PROVIDED: u32 = 1047;
+const REQUIRED: u32 = 1049;
 const DIRECTORY_NUMBERS: u32 = 1116;
 const BASE_NAMES: u32 = 1117;
 const DIRECTORIES: u32 = 1118;
+
+/// Where programs are that other packages need by their path.
+pub(super) const PROGRAMS: [&[u8]; 4] = [b"/bin/", b"/sbin/", b"/usr/bin/", b"/usr/sbin/"];
 
 /// Length of the two counts at the start.
 const START_BYTES: usize = 8;
@@ -36,6 +41,9 @@ const TRANSLATED: u32 = 9;
 pub(super) struct Read<'a> {
     pub(super) package: Package,
     pub(super) files: Files<'a>,
+    /// Names of what it needs, and of what it provides.
+    pub(super) required: Vec<&'a [u8]>,
+    pub(super) provided: Vec<&'a [u8]>,
 }
 
 /// Paths of a package's files: names, and for each the number of its directory.
@@ -69,6 +77,8 @@ pub(super) fn read<'a>(bytes: &'a [u8], found: &Found) -> Option<Read<'a>> {
             numbers: header.numbers(DIRECTORY_NUMBERS),
             names: header.strings(BASE_NAMES),
         },
+        required: header.strings(REQUIRED),
+        provided: header.strings(PROVIDED),
     })
 }
 
@@ -82,13 +92,13 @@ fn source(file: &str) -> Option<(String, String)> {
 }
 
 impl Files<'_> {
-    /// Hands on each path that may tell of a package, as the database has it.
+    /// Hands on each path that may tell of a package, or is of a program, as the database has it.
     pub(super) fn each(&self, mut take: impl FnMut(&[u8])) {
         for (number, name) in self.numbers.iter().zip(&self.names) {
             let number = usize::try_from(*number).ok();
             let directory = number.and_then(|number| self.directories.get(number));
             if let Some(directory) = directory
-                && may_be_record(name)
+                && (may_be_record(name) || PROGRAMS.contains(directory))
                 && directory.len() + name.len() <= limits::PATH_BYTES
             {
                 take(&[directory, *name].concat());

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -44,6 +45,9 @@ fn each_form_of_the_database() {
         assert_eq!(hello.source, Some(source), "{name}");
         let owner = Some(("hello".to_owned(), "1:2.10-3".to_owned()));
         assert_eq!(python.brought_by, owner, "{name}");
+        // By what it provides and by a program's path, which is one and the same package.
+        let needs = BTreeMap::from([(0, vec![]), (1, vec![0]), (2, vec![])]);
+        assert_eq!(found.needs, needs, "{name}");
     }
 }
 
