@@ -30,7 +30,7 @@ use shiplap_model::expansion;
 use shiplap_model::ignore::Patterns;
 use shiplap_model::path;
 
-use self::images::{is_of_windows, shell_of_base};
+use self::images::{is_of_windows, shell_of_base, speaks_of_windows};
 use self::look::Look;
 use super::Subject;
 use super::finding::Finding;
@@ -214,7 +214,8 @@ impl<'f> File<'f> {
         let is_windows = inherited.is_some_and(|stage| stage.is_windows)
             || escape == '`'
             || is_of_windows(base.as_deref().unwrap_or(&stage.from.image))
-            || platform.starts_with("windows");
+            || platform.starts_with("windows")
+            || speaks_of_windows(stage);
         let last = inherited.and_then(|stage| stage.steps.last());
         let mut shell = match last {
             Some(step) => step.shell.clone(),

@@ -94,10 +94,10 @@ impl Reviewer<'_> {
             finding.guide.name == INVALID.name || silence.lets(finding) && is_wanted(finding)
         });
         if checked.is_error {
-            // The file itself says that warnings are to fail it.
+            // The file itself says that warnings are to fail it: those of the checks that the comment is for.
             for finding in findings
                 .iter_mut()
-                .filter(|finding| finding.severity == Severity::Warning)
+                .filter(|finding| finding.severity == Severity::Warning && !finding.is_own())
             {
                 finding.severity = Severity::Error;
             }

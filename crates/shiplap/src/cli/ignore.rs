@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use shiplap_build::context::survey::{self, Tally, survey};
+use shiplap_build::context::survey::{self, Suggestion, Survey, Tally, survey};
 use shiplap_model::units;
 
 use super::context::warn;
@@ -55,6 +55,7 @@ impl IgnoreSuggest {
         if lines.is_empty() {
             face.output
                 .talk("nothing to leave out that builds hardly ever need");
+            heavy(face, &survey, &lines);
             return Ok(());
         }
         let text = survey::suggested_text(&lines);
@@ -66,12 +67,31 @@ impl IgnoreSuggest {
         if !self.write {
             face.output.data(&text)?;
             face.output.talk(&line);
+            heavy(face, &survey, &lines);
             return Ok(());
         }
         let path = directory.join(".dockerignore");
         write(&path, &text).map_err(|error| refused(face, &path, &error))?;
         face.output.talk(&format!("{}: {line}", path.display()));
+        heavy(face, &survey, &lines);
         Ok(())
+    }
+}
+
+/// Asks for what is large, and may be meant.
+fn heavy(face: &Face, survey: &Survey, lines: &[Suggestion]) {
+    let heavy = survey.heavy(lines);
+    let told: Vec<String> = { heavy.iter() }
+        .map(|(path, tally)| {
+            let size = units::human_size(tally.size_bytes);
+            format!("{} ({size})", String::from_utf8_lossy(path))
+        })
+        .collect();
+    if !told.is_empty() {
+        face.output.talk(&format!(
+            "does the image need {}? If not, add it, too",
+            told.join(", ")
+        ));
     }
 }
 

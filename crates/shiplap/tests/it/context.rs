@@ -95,6 +95,10 @@ fn proposes_an_ignore_file() {
         assert!(ran.stdout.contains(line), "{line} in {}", ran.stdout);
     }
     ran.assert_says(&["leaves out 5."]);
+    fs::write(store.path("app/film"), vec![0; 2_000_000]).unwrap();
+    let ran = store.run(&["ignore", "suggest", &context]);
+    ran.assert_says(&["does the image need film (2MB)?"]);
+    fs::remove_file(store.path("app/film")).unwrap();
     let refused = store.refused(&["ignore", "suggest", "--write", &context]);
     assert!(refused.contains("it is there already"), "{refused}");
     fs::remove_file(store.path("app/.dockerignore")).unwrap();

@@ -1,6 +1,7 @@
 //! A proposal for an ignore file: what lies in the context that builds hardly ever need, each line
 //! with what it saves today.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use shiplap_model::dockerfile::{Dockerfile as File, Kind, TransferSource};
@@ -103,6 +104,9 @@ const KNOWN: [(&str, &str); 74] = [
 
 /// The ignore file itself: it is read before anything is sent.
 const OWN: (&str, &str) = (".dockerignore", "how it is built");
+
+/// From this size on something is worth a question.
+const HEAVY_BYTES: u64 = 1_000_000;
 
 /// Files for programs' environments, and samples of them.
 const ENVIRONMENTS: &str = "**/.env.*";
@@ -208,6 +212,40 @@ impl Survey {
                 saves: heap.tally,
             })
             .collect()
+    }
+
+    /// What weighs most of what these lines leave, and nobody names: whether an image needs it, people know. At
+    /// most three names of the context's root, directories with `/` behind.
+    #[must_use]
+    pub fn heavy(&self, lines: &[Suggestion]) -> Vec<(Vec<u8>, Tally)> {
+        let patterns = lines.iter().flat_map(|line| &line.patterns);
+        let Ok(patterns) = Patterns::new(patterns.map(String::as_bytes)) else {
+            return Vec::new();
+        };
+        let wanted = self.copied();
+        let named = self.named(&wanted);
+        let mut sums: BTreeMap<Vec<u8>, Tally> = BTreeMap::new();
+        for found in self.entries.iter().filter(|found| !found.is_out) {
+            let top = found.path.split(|byte| *byte == b'/').next();
+            let top = top.unwrap_or_default();
+            let is_wanted = wanted.iter().any(|path| touches(path, top))
+                || named.iter().any(|path| *path == top || is_below(path, top));
+            if !is_wanted && !patterns.excludes(&found.path) {
+                let is_directory = found.is_directory || top.len() < found.path.len();
+                let end: &[u8] = if is_directory { b"/" } else { b"" };
+                sums.entry([top, end].concat()).or_default().add(found);
+            }
+        }
+        let all: u64 = sums.values().map(|tally| tally.size_bytes).sum();
+        let is_heavy =
+            |tally: &Tally| tally.size_bytes >= HEAVY_BYTES && tally.size_bytes >= all / 10;
+        let mut heavy: Vec<(Vec<u8>, Tally)> = sums
+            .into_iter()
+            .filter(|(_, tally)| is_heavy(tally))
+            .collect();
+        heavy.sort_by_key(|(_, tally)| std::cmp::Reverse(tally.size_bytes));
+        heavy.truncate(3);
+        heavy
     }
 
     /// Whether something is what a line is about; names that may mean anything need a sign.

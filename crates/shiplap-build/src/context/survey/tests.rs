@@ -342,3 +342,25 @@ fn what_the_dockerfile_names_stays() {
         assert_eq!(found, wanted, "{line}");
     }
 }
+
+#[test]
+fn asks_for_what_is_large_and_not_named() {
+    let big = "x".repeat(2_000_000);
+    let small = "x".repeat(100_000);
+    let folder = directory(&[
+        ("Dockerfile", "FROM a\nCOPY . /\nCOPY model*.bin app /m/\n"),
+        ("data/train.csv", &big),
+        ("data/more/train.csv", &big),
+        ("movie.mp4", &big),
+        ("model-1.bin", &big),
+        ("app/big", &big),
+        ("notes.txt", &small),
+        (".git/objects/pack", &big),
+    ]);
+    let survey = of(&folder);
+    let heavy = survey.heavy(&survey.suggest());
+    let shown: Vec<(&str, u64)> = { heavy.iter() }
+        .map(|(path, tally)| (std::str::from_utf8(path).unwrap(), tally.size_bytes))
+        .collect();
+    assert_eq!(shown, [("data/", 4_000_000), ("movie.mp4", 2_000_000)]);
+}

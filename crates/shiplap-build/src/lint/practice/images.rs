@@ -1,6 +1,7 @@
-//! What the names of base images say of what is in them.
+//! What the names of base images, and the commands for them, say of what is in them.
 
 use shiplap_model::Reference;
+use shiplap_model::dockerfile::{Kind, Stage};
 
 /// Whether an image is one of Windows, by its name.
 pub(super) fn is_of_windows(name: &str) -> bool {
@@ -13,6 +14,14 @@ pub(super) fn is_of_windows(name: &str) -> bool {
     ]
     .iter()
     .any(|part| name.contains(part))
+}
+
+/// Whether commands are PowerShell's, or have paths with a drive, whatever the base image is called.
+pub(super) fn speaks_of_windows(stage: &Stage) -> bool {
+    const SIGNS: [&str; 6] = ["$env:", "$null", " c:/", " c:\\", "'c:\\", "\"c:\\"];
+    let runs = { stage.instructions.iter() }.filter(|own| matches!(own.kind, Kind::Run(_)));
+    let mut texts = runs.map(|own| own.text.to_ascii_lowercase());
+    texts.any(|text| SIGNS.iter().any(|sign| text.contains(sign)))
 }
 
 /// Whether `sh` of a base image has what bash has, as far as its name says.

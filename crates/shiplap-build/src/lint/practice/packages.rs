@@ -172,6 +172,15 @@ fn asks(
     let finding = step
         .note(file, &ASKS, Some(call.part(at)), detail)
         .known_as(code);
+    // It asks only if there is something to remove.
+    let severity = match call.does() {
+        "autoremove" => Severity::Info,
+        _ => finding.severity,
+    };
+    let finding = Finding {
+        severity,
+        ..finding
+    };
     found.push(finding.mend([step.put_behind(at + call.verb.end, flag)]));
 }
 

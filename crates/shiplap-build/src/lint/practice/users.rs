@@ -2,7 +2,7 @@
 
 use shiplap_model::dockerfile::Kind;
 
-use super::{File, Step};
+use super::{File, Step, View};
 use crate::lint::finding::Finding;
 use crate::lint::guide::{Family, Guide, Severity};
 use crate::lint::shell::{Command, Script};
@@ -74,13 +74,14 @@ pub(super) fn look(file: &File<'_>, found: &mut Vec<Finding>) {
             found.push(step.note_word(file, &ROOT, user, detail));
         }
     }
-    for (_, step) in file.steps() {
+    for (view, step) in file.steps() {
         for (at, script) in &step.scripts {
             for command in &script.commands {
-                one(file, step, *at, script, command, found);
+                one(file, view, step, (*at, script), command, found);
             }
         }
         if let Kind::Copy(transfer) | Kind::Add(transfer) = step.kind
+            && view.is_shipped
             && let Some(mode @ ("777" | "0777" | "a+rwx" | "ugo+rwx")) = transfer.chmod.as_deref()
         {
             let detail = format!("with {mode} everybody may change these files");
@@ -91,9 +92,9 @@ pub(super) fn look(file: &File<'_>, found: &mut Vec<Finding>) {
 
 fn one(
     file: &File<'_>,
+    view: &View<'_>,
     step: &Step<'_>,
-    at: usize,
-    script: &Script,
+    (at, script): (usize, &Script),
     command: &Command,
     found: &mut Vec<Finding>,
 ) {
@@ -104,7 +105,7 @@ fn one(
     }
     match command.program() {
         Some("useradd") => huge(file, step, at, command, found),
-        Some("chmod") => {
+        Some("chmod") if view.is_shipped => {
             // A directory for everybody has the sticky bit: 1777.
             let is_open = |text: &str| {
                 matches!(
