@@ -7,6 +7,7 @@ mod reading;
 
 use std::collections::HashMap;
 use std::io;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use shiplap_layer::stack::{Content, Inode, Layer, Stack, Type};
 use shiplap_layer::tree::Extent;
@@ -29,7 +30,17 @@ impl PathId {
 
 /// Number of an entry; layers in their order, within a layer in the order of a walk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EntryId(u32);
+pub struct EntryId(NonZeroU32);
+
+impl EntryId {
+    fn of(number: usize) -> Self {
+        Self(NonZeroU32::MIN.saturating_add(index(number)))
+    }
+
+    fn number(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
 
 /// What one layer has at one path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,8 +57,6 @@ pub struct Entry {
     pub uid: u32,
     /// Group.
     pub gid: u32,
-    /// Modification time, seconds since the epoch.
-    pub mtime_secs: i64,
     /// Bytes that the layer holds for it: a file's size, 0 for further names of the same file.
     pub own_bytes: u64,
     /// What was there before, in a lower layer, if it still was.
@@ -58,8 +67,8 @@ pub struct Entry {
     previous: Option<EntryId>,
     /// The entry that holds the bytes, if this is a further name of that file.
     first: Option<EntryId>,
-    /// Where a file's bytes are in its layer's tar, if in one piece.
-    data_at: Option<u64>,
+    /// Where a file's bytes are in its layer's tar, if in one piece: behind a header, so never at its beginning.
+    data_at: Option<NonZeroU64>,
     /// A directory with nothing in it in this layer.
     pub(super) is_bare: bool,
 }
@@ -134,14 +143,16 @@ struct Node {
     parent: PathId,
     name_at: u32,
     name_bytes: u8,
-    /// Sorted by name.
-    children: Vec<PathId>,
+    /// The place in [`Paths::directories`] of what lies in it, if anything ever did.
+    directory: Option<NonZeroU32>,
     newest: Option<EntryId>,
 }
 
 /// All paths of an image, and all entries of its layers.
 pub struct Paths {
     nodes: Vec<Node>,
+    /// What lies in directories, by name; the first is that of all paths with nothing in them.
+    directories: Vec<Vec<PathId>>,
     names: Vec<u8>,
     entries: Vec<Entry>,
     /// Where each layer's entries begin.
@@ -195,11 +206,12 @@ impl Paths {
             parent: ROOT,
             name_at: 0,
             name_bytes: 0,
-            children: Vec::new(),
+            directory: None,
             newest: None,
         };
         Self {
             nodes: vec![root],
+            directories: vec![Vec::new()],
             names: Vec::new(),
             entries: Vec::new(),
             starts: Vec::new(),
@@ -262,12 +274,12 @@ impl Paths {
     /// An entry.
     #[must_use]
     pub fn entry(&self, id: EntryId) -> &Entry {
-        &self.entries[id.0 as usize]
+        &self.entries[id.number()]
     }
 
     /// All entries, in the order of their numbers.
     pub fn entries(&self) -> impl DoubleEndedIterator<Item = (EntryId, &Entry)> {
-        (self.entries.iter().enumerate()).map(|(number, entry)| (EntryId(index(number)), entry))
+        (self.entries.iter().enumerate()).map(|(number, entry)| (EntryId::of(number), entry))
     }
 
     /// The entries of one layer, a directory before what lies in it, by name.
@@ -275,13 +287,19 @@ impl Paths {
         let start = self.starts.get(layer).map_or(0, |start| *start as usize);
         let end = self.starts.get(layer + 1);
         let end = end.map_or(self.entries.len(), |end| *end as usize);
-        (start..end).map(|number| (EntryId(index(number)), &self.entries[number]))
+        (start..end).map(|number| (EntryId::of(number), &self.entries[number]))
     }
 
     /// The paths in a directory, by name.
     #[must_use]
     pub fn children(&self, path: PathId) -> &[PathId] {
-        &self.nodes[path.0 as usize].children
+        &self.directories[self.directory(path)]
+    }
+
+    fn directory(&self, path: PathId) -> usize {
+        self.nodes[path.number()]
+            .directory
+            .map_or(0, |directory| directory.get() as usize)
     }
 
     /// The directory that a path lies in; of the root itself.
@@ -392,7 +410,7 @@ impl Paths {
         let extents = match entry.data_at {
             Some(tar_offset) => vec![Extent {
                 file_offset: 0,
-                tar_offset,
+                tar_offset: tar_offset.get(),
                 length: size_bytes,
             }],
             None => self.scattered.get(&first).cloned().unwrap_or_default(),
@@ -411,14 +429,23 @@ impl Paths {
             let Some(live) = self.live(path) else {
                 continue;
             };
-            self.entries[live.0 as usize].end = by;
-            open.extend(&self.nodes[path.0 as usize].children);
+            self.entries[live.number()].end = by;
+            open.extend(self.children(path));
         }
     }
 
     /// Finds or makes the paths of these names, which are sorted, in a directory.
     fn paths_in(&mut self, directory: PathId, names: &[(Vec<u8>, Inode)]) -> Vec<PathId> {
-        let old = std::mem::take(&mut self.nodes[directory.0 as usize].children);
+        if names.is_empty() {
+            return Vec::new();
+        }
+        let mut place = self.directory(directory);
+        if place == 0 {
+            place = self.directories.len();
+            self.directories.push(Vec::new());
+            self.nodes[directory.number()].directory = NonZeroU32::new(index(place));
+        }
+        let old = std::mem::take(&mut self.directories[place]);
         let mut merged = Vec::with_capacity(old.len().max(names.len()));
         let mut found = Vec::with_capacity(names.len());
         let mut old = old.into_iter().peekable();
@@ -434,7 +461,8 @@ impl Paths {
             found.push(child);
         }
         merged.extend(old);
-        self.nodes[directory.0 as usize].children = merged;
+        merged.shrink_to_fit();
+        self.directories[place] = merged;
         found
     }
 
@@ -446,14 +474,14 @@ impl Paths {
             parent,
             name_at,
             name_bytes: u8::try_from(name.len()).unwrap_or(u8::MAX),
-            children: Vec::new(),
+            directory: None,
             newest: None,
         });
         id
     }
 
     fn push(&mut self, entry: Entry) -> EntryId {
-        let id = EntryId(index(self.entries.len()));
+        let id = EntryId::of(self.entries.len());
         let newest = &mut self.nodes[entry.path.0 as usize].newest;
         let previous = newest.replace(id);
         self.entries.push(Entry { previous, ..entry });

@@ -10,10 +10,12 @@
 //! directory that a layer only passes through is none afterwards: that is kept. Where dive stops
 //! counting a layer because it removes what is not there, this counts on.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use shiplap_layer::stack::Type;
 
-use super::paths::{Entry, PathId, Paths};
+use super::paths::{Entry, EntryId, PathId, Paths};
 
 /// How well an image's layers use their bytes, in dive's terms.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -44,30 +46,24 @@ pub struct Inefficient {
     pub bytes: u64,
 }
 
-/// What is counted of one path.
-#[derive(Clone, Copy, Default)]
+/// What is counted of a path that several layers have.
+#[derive(Clone, Copy)]
 struct Counted {
     layers: u32,
     bytes: u64,
     least: u64,
 }
 
-/// What dive's stack of the layers so far has at a path.
-#[derive(Clone, Copy, Default)]
-struct Stacked {
-    is_there: bool,
-    is_directory: bool,
-    bytes: u64,
-}
-
 /// Scores the layers.
 #[must_use]
 pub fn score(paths: &Paths) -> Score {
-    let mut counted = vec![Counted::default(); paths.len()];
-    let mut stacked = vec![Stacked::default(); paths.len()];
-    let mut inefficient = Vec::new();
+    // Most paths are of one layer: they are summed up without being remembered.
+    let (mut least, mut all) = (0_u64, 0_u64);
+    let mut counted: BTreeMap<PathId, Counted> = BTreeMap::new();
+    // What dive's stack of the layers so far has at each path.
+    let mut stacked: Vec<Option<EntryId>> = vec![None; paths.len()];
     for layer in 0..paths.layers() {
-        for (_, entry) in paths.layer_entries(layer) {
+        for (id, entry) in paths.layer_entries(layer) {
             if entry.path == paths.root() || !is_leaf(entry) {
                 continue;
             }
@@ -75,29 +71,35 @@ pub fn score(paths: &Paths) -> Score {
                 Type::Whiteout => below(paths, &stacked, entry.path),
                 _ => entry.own_bytes,
             };
-            let count = &mut counted[entry.path.number()];
-            if count.layers == 1 {
-                inefficient.push(entry.path);
+            let is_alone = paths.newest(entry.path) == Some(id) && paths.older(id).next().is_none();
+            if is_alone {
+                least = least.saturating_add(bytes);
+                all = all.saturating_add(bytes);
+                continue;
             }
-            count.least = match count.layers {
-                0 => bytes,
-                _ => count.least.min(bytes),
-            };
+            let count = counted.entry(entry.path).or_insert(Counted {
+                layers: 0,
+                bytes: 0,
+                least: bytes,
+            });
+            count.least = count.least.min(bytes);
             count.layers += 1;
             count.bytes = count.bytes.saturating_add(bytes);
         }
-        for (_, entry) in paths.layer_entries(layer) {
-            stack(paths, &mut stacked, entry);
+        for (id, entry) in paths.layer_entries(layer) {
+            stack(paths, &mut stacked, id, entry);
         }
     }
-    let sum = |part: fn(&Counted) -> u64| counted.iter().map(part).fold(0, u64::saturating_add);
-    let (least, all) = (sum(|count| count.least), sum(|count| count.bytes));
-    let mut inefficient: Vec<_> = inefficient
-        .into_iter()
-        .map(|path| Inefficient {
+    for count in counted.values() {
+        least = least.saturating_add(count.least);
+        all = all.saturating_add(count.bytes);
+    }
+    let several = counted.into_iter().filter(|(_, count)| count.layers > 1);
+    let mut inefficient: Vec<_> = several
+        .map(|(path, count)| Inefficient {
             path,
-            layers: counted[path.number()].layers,
-            bytes: counted[path.number()].bytes,
+            layers: count.layers,
+            bytes: count.bytes,
         })
         .collect();
     inefficient.sort_by_key(|one| (std::cmp::Reverse(one.bytes), one.path));
@@ -134,39 +136,33 @@ fn ratio(part: u64, whole: u64) -> Option<f64> {
 }
 
 /// What a whiteout at `path` costs: all that is below a directory.
-fn below(paths: &Paths, stacked: &[Stacked], path: PathId) -> u64 {
-    let removed = stacked[path.number()];
-    if !removed.is_there || !removed.is_directory {
+fn below(paths: &Paths, stacked: &[Option<EntryId>], path: PathId) -> u64 {
+    let removed = stacked[path.number()].map(|id| paths.entry(id).kind);
+    if !matches!(removed, Some(Type::Directory { implied: false, .. })) {
         return 0;
     }
     let mut bytes: u64 = 0;
     let mut open = vec![path];
     while let Some(path) = open.pop() {
-        let here = stacked[path.number()];
-        if here.is_there {
-            bytes = bytes.saturating_add(here.bytes);
+        if let Some(here) = stacked[path.number()] {
+            bytes = bytes.saturating_add(paths.entry(here).own_bytes);
             open.extend(paths.children(path));
         }
     }
     bytes
 }
 
-fn stack(paths: &Paths, stacked: &mut [Stacked], entry: &Entry) {
+fn stack(paths: &Paths, stacked: &mut [Option<EntryId>], id: EntryId, entry: &Entry) {
     if entry.kind == Type::Whiteout {
         let mut open = vec![entry.path];
         while let Some(path) = open.pop() {
-            if std::mem::take(&mut stacked[path.number()]).is_there {
+            if stacked[path.number()].take().is_some() {
                 open.extend(paths.children(path));
             }
         }
         return;
     }
-    let is_directory = matches!(entry.kind, Type::Directory { implied: false, .. });
-    stacked[entry.path.number()] = Stacked {
-        is_there: true,
-        is_directory,
-        bytes: entry.own_bytes,
-    };
+    stacked[entry.path.number()] = Some(id);
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! It reads content only where that decides (duplicates, copies of the same content), and of that
 //! as little as does. It judges no Dockerfile; [`super::proposal`] does.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 
@@ -61,7 +61,8 @@ pub fn find(paths: &Paths, tars: &[&File]) -> Result<Vec<Finding>, WasteError> {
     let contents = Contents { paths, tars };
     let mut findings = hidden(&contents)?;
     findings.extend(named(paths));
-    let known: HashSet<EntryId> = findings.iter().map(|finding| finding.entry).collect();
+    let mut known: Vec<EntryId> = findings.iter().map(|finding| finding.entry).collect();
+    known.sort_unstable();
     findings.extend(duplicates(&contents, &known)?);
     findings.sort_by_key(|finding| finding.entry);
     Ok(findings)
@@ -212,21 +213,40 @@ fn byte_code(paths: &Paths, file: PathId) -> Option<Class> {
     })
 }
 
-/// Files that are there more than once.
-fn duplicates(
-    contents: &Contents<'_>,
-    known: &HashSet<EntryId>,
-) -> Result<Vec<Finding>, WasteError> {
+/// Files whose contents are compared at once: each takes some hundred bytes of memory meanwhile.
+const COMPARED_FILES: usize = 1 << 16;
+
+/// Files that are there more than once; `known` are those that are waste anyhow, in order.
+fn duplicates(contents: &Contents<'_>, known: &[EntryId]) -> Result<Vec<Finding>, WasteError> {
     let paths = contents.paths;
-    let mut by_size: HashMap<u64, Vec<EntryId>> = HashMap::new();
+    let mut by_size: Vec<(u64, EntryId)> = Vec::new();
     for (id, entry) in paths.entries() {
         let is_shown = || paths.names_of(id).any(|name| paths.entry(name).is_live());
-        if entry.own_bytes >= DUPLICATE_BYTES && !known.contains(&id) && is_shown() {
-            by_size.entry(entry.own_bytes).or_default().push(id);
+        let is_known = || known.binary_search(&id).is_ok();
+        if entry.own_bytes >= DUPLICATE_BYTES && !is_known() && is_shown() {
+            by_size.push((entry.own_bytes, id));
         }
     }
-    let candidates = several(by_size);
-    let by_head = contents.hash(&candidates, HEAD_BYTES)?;
+    by_size.sort_unstable();
+    let mut findings = Vec::new();
+    let mut candidates = Vec::new();
+    for of_size in by_size.chunk_by(|one, other| one.0 == other.0) {
+        if of_size.len() < 2 {
+            continue;
+        }
+        candidates.extend(of_size.iter().map(|(_, id)| *id));
+        if candidates.len() >= COMPARED_FILES {
+            findings.extend(alike(contents, &std::mem::take(&mut candidates))?);
+        }
+    }
+    findings.extend(alike(contents, &candidates)?);
+    Ok(findings)
+}
+
+/// Those of the files that have the content of an earlier one among them.
+fn alike(contents: &Contents<'_>, candidates: &[EntryId]) -> Result<Vec<Finding>, WasteError> {
+    let paths = contents.paths;
+    let by_head = contents.hash(candidates, HEAD_BYTES)?;
     // What is no longer than its head is told already.
     let (long, short): (Vec<_>, Vec<_>) = several(by_head)
         .into_iter()

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::num::NonZeroU64;
 
 use shiplap_layer::stack::{Inode, Layer, Type};
 use shiplap_model::limits;
@@ -74,7 +75,6 @@ impl Reading<'_> {
             mode,
             uid,
             gid,
-            mtime_secs: facts.mtime_secs,
             own_bytes: 0,
             before,
             end: End::Live,
@@ -103,7 +103,9 @@ impl Reading<'_> {
             _ => 0,
         };
         let data_at = match extents.as_slice() {
-            [one] if one.file_offset == 0 && one.length == own_bytes => Some(one.tar_offset),
+            [one] if one.file_offset == 0 && one.length == own_bytes => {
+                NonZeroU64::new(one.tar_offset)
+            }
             _ => None,
         };
         if data_at.is_some() {
@@ -120,7 +122,6 @@ impl Reading<'_> {
             mode: facts.mode,
             uid: facts.uid,
             gid: facts.gid,
-            mtime_secs: facts.mtime_secs,
             own_bytes,
             before,
             end: End::Live,
@@ -202,7 +203,7 @@ impl Reading<'_> {
             Replaced::Nothing => End::Deleted { by },
             Replaced::File | Replaced::Directory => End::Overwritten { by },
         };
-        self.paths.entries[before.0 as usize].end = end;
+        self.paths.entries[before.number()].end = end;
         Some(before)
     }
 }
