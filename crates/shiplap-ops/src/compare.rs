@@ -5,6 +5,7 @@
 //! extended attributes are not compared: each build has its own of the former.
 
 mod config;
+mod gather;
 mod packages;
 
 use std::io;
@@ -14,6 +15,7 @@ use shiplap_layer::stack::{Stack, StackError, Type};
 use shiplap_model::Platform;
 
 pub use self::config::ConfigChange;
+pub use self::gather::{Gathered, gather};
 pub use self::packages::PackageChange;
 use crate::analyze::content;
 use crate::analyze::opened::{self, OpenError, OpenedImage};
