@@ -17,12 +17,13 @@ pub mod steps;
 pub mod tree;
 pub mod waste;
 
-use shiplap_model::Platform;
 use shiplap_model::dockerfile::Dockerfile;
+use shiplap_model::{DiffId, Platform};
 use shiplap_store::StoreError;
 
+use crate::base::{self, Ask, BaseError, Standing, Suggestion};
 use crate::context::Context;
-use crate::progress::Progress;
+use crate::progress::{Event, Progress};
 
 use opened::{OpenError, OpenedImage};
 use origin::Base;
@@ -41,6 +42,8 @@ pub struct AnalyzeOptions {
     pub platform: Option<Platform>,
     /// The Dockerfile it was built from, to name lines.
     pub dockerfile: Option<Dockerfile>,
+    /// Ask the base's registry for smaller forms of it; those that are here are told in any case.
+    pub asks_registry: bool,
 }
 
 /// All that is known of an image's bytes.
@@ -49,6 +52,8 @@ pub struct Analysis {
     pub image: OpenedImage,
     /// The image it was built on, if the store has that.
     pub base: Option<Base>,
+    /// Smaller forms of the image it was built on, as far as they are known.
+    pub suggestion: Option<Suggestion>,
     /// Its paths, with what each layer does to them.
     pub paths: Paths,
     /// The steps that made it, oldest first.
@@ -105,16 +110,55 @@ pub fn analyze(
         .map(|layer| &layer.record.diff_id)
         .collect();
     let base = origin::base(context.store()?, &image.id, &ids)?;
-    let proposals = proposal::proposals(&paths, &findings, &steps, base.as_ref());
+    let suggestion = suggest(context, options, &image, &ids, progress)?;
+    let proposals = proposal::proposals(
+        &paths,
+        &findings,
+        &steps,
+        base.as_ref(),
+        suggestion.as_ref(),
+    );
     Ok(Analysis {
         score: score::score(&paths),
         image,
         base,
+        suggestion,
         paths,
         steps,
         findings,
         proposals,
     })
+}
+
+/// Smaller forms of the base. A registry that can't be asked is told, and no reason to fail.
+fn suggest(
+    context: &Context,
+    options: &AnalyzeOptions,
+    image: &OpenedImage,
+    layers: &[&DiffId],
+    progress: &dyn Progress,
+) -> Result<Option<Suggestion>, StoreError> {
+    let standing = Standing {
+        config: &image.config,
+        layers,
+        name: image.registry_name.as_ref(),
+    };
+    let told = |error: BaseError| match error {
+        BaseError::Store(error) => Err(error),
+        other => {
+            let line = format!("only smaller bases that are here are told: failed to {other}");
+            progress.event(Event::Warning(&line));
+            Ok(None)
+        }
+    };
+    let asked = match options.asks_registry {
+        true => base::smaller(context, &standing, Ask::Registry).or_else(told)?,
+        false => None,
+    };
+    match asked {
+        Some(found) => Ok(Some(found)),
+        None => base::smaller(context, &standing, Ask::Store).or_else(told),
+    }
 }
 
 /// The paths of an image; each index is closed when it was read, so that memory holds one.

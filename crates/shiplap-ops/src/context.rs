@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Once, OnceLock};
+use std::time::Duration;
 
 use shiplap_model::Platform;
 use shiplap_model::container::NetworkMode;
@@ -154,13 +155,37 @@ impl Context {
     }
 
     pub(crate) fn client(&self) -> &Client {
-        self.client.get_or_init(|| {
-            let warn = Arc::clone(&self.warn);
-            let sink = Arc::new(move |warning: &Warning| warn(&words(warning)));
-            Client::with_warnings(self.settings.registries.clone(), self.credentials(), sink)
-        })
+        self.client
+            .get_or_init(|| self.client_with(self.settings.registries.clone()))
+    }
+
+    /// A client for what the verb can do without: it gives up soon, and asks nobody twice.
+    pub(crate) fn hasty_client(&self) -> Client {
+        let mut settings = self.settings.registries.clone();
+        settings.patience.retries = 0;
+        let limits = [
+            (&mut settings.patience.connect, HASTE_CONNECT),
+            (&mut settings.patience.response, HASTE_ANSWER),
+            (&mut settings.patience.stall, HASTE_ANSWER),
+        ];
+        for (patience, most) in limits {
+            *patience = most.min(*patience);
+        }
+        self.client_with(settings)
+    }
+
+    fn client_with(&self, settings: shiplap_registry::Settings) -> Client {
+        let warn = Arc::clone(&self.warn);
+        let sink = Arc::new(move |warning: &Warning| warn(&words(warning)));
+        Client::with_warnings(settings, self.credentials(), sink)
     }
 }
+
+/// How long a hasty client waits for a connection: one across the world stands in less than a second.
+const HASTE_CONNECT: Duration = Duration::from_secs(3);
+
+/// How long a hasty client waits for an answer, or its next byte.
+const HASTE_ANSWER: Duration = Duration::from_secs(10);
 
 fn words(warning: &Warning) -> String {
     match warning {

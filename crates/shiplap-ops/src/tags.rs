@@ -4,7 +4,7 @@ use serde::Serialize;
 use shiplap_model::{
     Descriptor, Digest, Document, ImageConfig, ImageId, Reference, Repository, limits,
 };
-use shiplap_registry::ManifestName;
+use shiplap_registry::{Client, ManifestName};
 use shiplap_store::StoreError;
 
 use crate::context::Context;
@@ -88,7 +88,7 @@ pub fn tags(
     let mut listed = parallel::map(&names, workers, |name| {
         match known.iter().find(|details| details.name == *name) {
             Some(details) => Ok(from_details(details, &context.settings().platform)),
-            None => from_manifest(context, &options.repository, name),
+            None => from_manifest(context, client, &options.repository, name),
         }
     })
     .map_err(failed)?;
@@ -97,8 +97,8 @@ pub fn tags(
 }
 
 /// The names of a repository's tags.
-pub(crate) fn names(context: &Context, repository: &Repository) -> Result<Vec<String>, TagsError> {
-    let listed = context.client().list_tags(repository);
+pub(crate) fn names(client: &Client, repository: &Repository) -> Result<Vec<String>, TagsError> {
+    let listed = client.list_tags(repository);
     listed.map_err(|error| TagsError::Transport {
         repository: repository.clone(),
         source: error.into(),
@@ -109,12 +109,13 @@ pub(crate) fn names(context: &Context, repository: &Repository) -> Result<Vec<St
 /// has none.
 pub(crate) fn sizes(
     context: &Context,
+    client: &Client,
     repository: &Repository,
     names: &[String],
 ) -> Result<Vec<(String, Option<u64>)>, TagsError> {
     let workers = context.settings().parallel_layers.max(4);
     parallel::map(names, workers, |name| {
-        let listed = from_manifest(context, repository, name);
+        let listed = from_manifest(context, client, repository, name);
         Ok((name.clone(), listed.ok().and_then(|tag| tag.size_bytes)))
     })
 }
@@ -151,10 +152,10 @@ fn from_details(
 /// Asks for the manifest, and for the config, which alone knows a time.
 fn from_manifest(
     context: &Context,
+    client: &Client,
     repository: &Repository,
     tag: &str,
 ) -> Result<ListedTag, TransportError> {
-    let client = context.client();
     let fetched = client.manifest(repository, ManifestName::Tag(tag))?;
     let mut listed = ListedTag {
         tag: tag.to_owned(),

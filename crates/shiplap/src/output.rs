@@ -16,6 +16,7 @@ pub(crate) struct Output {
     data_on_terminal: bool,
     talk_on_terminal: bool,
     colours: bool,
+    plain: bool,
     reader_gone: AtomicBool,
 }
 
@@ -27,6 +28,7 @@ impl Output {
             data_on_terminal: io::stdout().is_terminal(),
             talk_on_terminal,
             colours: talk_on_terminal && !plain,
+            plain,
             reader_gone: AtomicBool::new(false),
         }
     }
@@ -44,6 +46,11 @@ impl Output {
     /// Whether talk may have colours.
     pub(crate) fn colours(&self) -> bool {
         self.colours
+    }
+
+    /// Whether a view of the whole terminal may have colours.
+    pub(crate) fn may_paint(&self) -> bool {
+        !self.plain
     }
 
     /// Whether nobody reads stdout any more.
@@ -89,6 +96,17 @@ impl Output {
     /// Writes a line of data.
     pub(crate) fn line(&self, text: &str) -> io::Result<()> {
         self.data(&format!("{text}\n"))
+    }
+
+    /// Writes a document as JSON: to a terminal as data, else as it is made, however long.
+    pub(crate) fn json(&self, document: &impl serde::Serialize) -> io::Result<()> {
+        if self.data_on_terminal {
+            return self.line(&serde_json::to_string_pretty(document)?);
+        }
+        let mut stdout = io::BufWriter::new(self.stream());
+        serde_json::to_writer_pretty(&mut stdout, document)?;
+        stdout.write_all(b"\n")?;
+        stdout.flush()
     }
 
     /// Stdout, for bytes that are not ours to change.

@@ -190,6 +190,11 @@ impl Environment<'_> {
         self.path("NO_COLOR").is_some()
     }
 
+    /// Whether a terminal can be drawn on.
+    pub(crate) fn can_draw(&self) -> bool {
+        self.text("TERM").is_none_or(|name| name != "dumb")
+    }
+
     /// Which events `--debug` tells.
     pub(crate) fn log(&self) -> Option<String> {
         self.text("SHIPLAP_LOG")

@@ -11,7 +11,9 @@ use shiplap_layer::erofs::{LayerIndex, ReadError};
 use shiplap_layer::ingest;
 use shiplap_layer::stack::Layer;
 use shiplap_model::digest::DigestError;
-use shiplap_model::{Descriptor, DiffId, Digest, ImageConfig, ImageId, Platform, media_type};
+use shiplap_model::{
+    Descriptor, DiffId, Digest, ImageConfig, ImageId, Platform, Reference, media_type,
+};
 use shiplap_store::{LayerRecord, Lease, ResolveError, StagedFile, Store, StoreError};
 
 use crate::acquire::{self, AcquireError, short};
@@ -28,6 +30,8 @@ use crate::transport::{Source, TransportError};
 pub struct OpenedImage {
     /// What it was called.
     pub name: String,
+    /// What a registry calls it, if it came from there just now.
+    pub registry_name: Option<Reference>,
     /// Its ID.
     pub id: ImageId,
     /// Its manifest, if that is its own and not made up for an archive that has none.
@@ -159,6 +163,7 @@ pub fn open(
             let manifests = store.image_manifests(&image.id)?;
             Ok(OpenedImage {
                 name: name.to_owned(),
+                registry_name: None,
                 manifest: manifests.into_iter().next(),
                 id: image.id,
                 config,
@@ -240,6 +245,10 @@ fn bring(
     let (id, manifest, config, layers) = brought;
     Ok(OpenedImage {
         name: name.to_owned(),
+        registry_name: match place {
+            Place::Registry(reference) => Some(reference.clone()),
+            _ => None,
+        },
         id,
         manifest,
         config,

@@ -1,26 +1,58 @@
 //! What to change so that an image gets smaller: the findings of one kind that one step made,
 //! with the bytes that go, the step, and what to write instead. Best first.
 //!
-//! Nothing is estimated: a saving is the size of the very files that would not be there.
+//! Nothing is estimated: a saving is the size of the very files that would not be there, and of a smaller base
+//! the difference of two sizes that are known.
 
 mod advice;
+mod smaller;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::origin::Base;
 use super::paths::{EntryId, Paths};
 use super::rules::WasteKind;
 use super::steps::Step;
 use super::waste::Finding;
+use crate::base::Suggestion;
 use advice::Written;
+
+/// What a change is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ProposalKind {
+    /// To be rid of waste.
+    Waste(WasteKind),
+    /// To stand on less. What is told of the base is told once more with it.
+    SmallerBase,
+}
+
+impl ProposalKind {
+    /// Its name for people.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Waste(kind) => kind.title(),
+            Self::SmallerBase => "a smaller base",
+        }
+    }
+}
+
+impl Serialize for ProposalKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(match self {
+            Self::Waste(kind) => kind.name(),
+            Self::SmallerBase => "smaller-base",
+        })
+    }
+}
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Proposal {
-    /// What kind of waste it ends.
-    pub kind: WasteKind,
+    /// What it is for.
+    pub kind: ProposalKind,
     /// Whose waste it is: `apt`, `pip`, `compilers`, …
     pub tool: Option<&'static str>,
     /// Bytes that the image gets smaller by.
@@ -68,13 +100,14 @@ const SHOWN_PATHS: usize = 10;
 
 type Key = (WasteKind, Option<&'static str>, u16, Option<u16>);
 
-/// Makes proposals of findings. Those of a base's layers are taken together.
+/// Makes proposals of findings, and of a smaller base if there is one. Findings in a base's layers are taken together.
 #[must_use]
 pub fn proposals(
     paths: &Paths,
     findings: &[Finding],
     steps: &[Step],
     base: Option<&Base>,
+    suggestion: Option<&Suggestion>,
 ) -> Vec<Proposal> {
     let base_layers = base.map_or(0, |base| base.layers);
     let is_of_base = |layer: u16| usize::from(layer) < base_layers;
@@ -88,11 +121,17 @@ pub fn proposals(
         let key = (finding.kind, finding.tool, layer, by);
         groups.entry(key).or_default().push(finding);
     }
-    let making = Making { paths, steps };
+    let smaller = suggestion.and_then(|suggestion| smaller::choose(suggestion, base));
+    let making = Making {
+        paths,
+        steps,
+        smaller: smaller.as_ref().map(|found| found.name.as_str()),
+    };
     let mut proposals: Vec<_> = groups
         .into_iter()
         .map(|(key, group)| making.proposal(key, group, base.filter(|_| is_of_base(key.2))))
         .collect();
+    proposals.extend(smaller.map(|found| found.proposal));
     proposals.sort_by(|a, b| {
         let order = b.saves_bytes.cmp(&a.saves_bytes);
         order.then_with(|| (a.layer, a.kind, a.tool).cmp(&(b.layer, b.kind, b.tool)))
@@ -104,6 +143,8 @@ pub fn proposals(
 struct Making<'a> {
     paths: &'a Paths,
     steps: &'a [Step],
+    /// A smaller form of the base.
+    smaller: Option<&'a str>,
 }
 
 impl Making<'_> {
@@ -126,11 +167,12 @@ impl Making<'_> {
             made: &made_by,
             hidden: hidden_by.unwrap_or(""),
             base: base.map(|base| base.name.as_str()),
+            smaller: self.smaller,
         };
         let (advice, instead) = written.advice(kind, &differences(self.paths, &group));
         group.sort_by_key(|finding| (std::cmp::Reverse(finding.bytes), finding.entry));
         Proposal {
-            kind,
+            kind: ProposalKind::Waste(kind),
             tool: tool.filter(|tool| *tool != kind.title()),
             saves_bytes: group.iter().map(|finding| finding.bytes).sum(),
             files: group.len(),

@@ -1,7 +1,7 @@
 //! An analysis as data for other programs: the schema of `analyze --json`, told in
 //! `docs/analyze.md`. Fields are added, never renamed.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use shiplap_layer::stack::Type;
 
 use super::Analysis;
@@ -11,6 +11,7 @@ use super::proposal::Proposal;
 use super::score::Score;
 use super::steps::Step;
 use super::waste::WasteKind;
+use crate::base::Suggestion;
 
 /// The name of the schema.
 pub const SCHEMA: &str = "shiplap-analyze/1";
@@ -19,7 +20,7 @@ pub const SCHEMA: &str = "shiplap-analyze/1";
 const SHOWN_PATHS: usize = 20;
 
 /// An analysis.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub struct Report<'a> {
     /// [`SCHEMA`].
     pub schema: &'static str,
@@ -33,6 +34,8 @@ pub struct Report<'a> {
     pub created: Option<&'a str>,
     /// The image it was built on, if the store has that.
     pub base: Option<&'a Base>,
+    /// Smaller forms of it, as far as they are known.
+    pub suggestion: Option<&'a Suggestion>,
     /// Sizes of all files in bytes, as `inspect` has it.
     pub size_bytes: u64,
     /// Length of all tars in bytes.
@@ -55,7 +58,17 @@ pub struct Report<'a> {
     pub inefficient: Vec<InefficientPath>,
     /// Every entry of every layer, if asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub files: Option<Vec<FileReport>>,
+    pub files: Option<AllFiles<'a>>,
+}
+
+/// Every entry of every layer. They are put into words one after another: there may be millions.
+pub struct AllFiles<'a>(&'a Paths);
+
+impl Serialize for AllFiles<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let entries = self.0.entries();
+        serializer.collect_seq(entries.map(|(_, entry)| file(self.0, entry)))
+    }
 }
 
 /// All waste of one kind.
@@ -162,6 +175,7 @@ impl Analysis {
             platform: config.platform().to_string(),
             created: config.created.as_deref(),
             base: self.base.as_ref(),
+            suggestion: self.suggestion.as_ref(),
             size_bytes: self.score.size_bytes,
             tar_bytes: layers.iter().map(|layer| layer.tar_bytes).sum(),
             score: &self.score,
@@ -178,10 +192,7 @@ impl Analysis {
                     bytes: one.bytes,
                 })
                 .collect(),
-            files: files.then(|| {
-                let entries = self.paths.entries().map(|(_, entry)| entry);
-                entries.map(|entry| file(&self.paths, entry)).collect()
-            }),
+            files: files.then_some(AllFiles(&self.paths)),
         }
     }
 
@@ -246,8 +257,10 @@ impl Analysis {
             }
         }
         largest.sort_by_key(|entry| (std::cmp::Reverse(entry.own_bytes), entry.path));
-        let waste = self.findings.iter();
-        let waste = waste.filter(|finding| usize::from(finding.layer) == layer);
+        // Findings are in the order of entries, and so of layers.
+        let start = (self.findings).partition_point(|finding| usize::from(finding.layer) < layer);
+        let waste = self.findings.iter().skip(start);
+        let waste = waste.take_while(|finding| usize::from(finding.layer) == layer);
         LayerReport {
             layer,
             diff_id: record.diff_id.to_string(),

@@ -5,13 +5,17 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use serde::Serialize;
 use shiplap_model::dockerfile::{self, Dockerfile};
 use shiplap_model::{Platform, limits, quote};
 use shiplap_ops::analyze::bounds::{self, Bounds, Share, Verdict};
+use shiplap_ops::analyze::proposal::ProposalKind;
+use shiplap_ops::analyze::report::Report;
 use shiplap_ops::analyze::{self, Analysis, AnalyzeOptions};
 
 use crate::{
     face::{Face, Failure},
+    settings::Environment,
     terminal, words,
 };
 
@@ -27,6 +31,10 @@ pub(crate) struct Analyze {
     face: FaceFlags,
     #[command(flatten)]
     bounds: BoundFlags,
+    /// Ask the base's registry for smaller forms of it (-slim, -alpine); those that are here are told
+    /// in any case
+    #[arg(long)]
+    ask_registry: bool,
     /// Dockerfile that the image was built from, to name its lines
     #[arg(short, long, value_name = "file")]
     file: Option<PathBuf>,
@@ -50,15 +58,15 @@ struct FaceFlags {
     /// With --json, every file of every layer
     #[arg(long, requires = "json")]
     files: bool,
-    /// Write a page with pictures, in one file without references to others
+    /// Write a page with pictures, in one file without references to others; - is stdout
     #[arg(long, value_name = "file")]
     html: Option<PathBuf>,
-    /// Don't truncate output
+    /// Don't truncate the report
     #[arg(long)]
     no_trunc: bool,
-    /// Changes that are shown in the report; 0 shows all
-    #[arg(short = 'n', long, value_name = "int", default_value_t = 10)]
-    top: usize,
+    /// Changes that are shown in the report; 0 shows all [default: 10]
+    #[arg(short = 'n', long, value_name = "int")]
+    top: Option<usize>,
 }
 
 #[derive(Debug, Args)]
@@ -108,13 +116,12 @@ impl Analyze {
             image: self.image,
             platform: self.platform,
             dockerfile: self.file.as_deref().map(read_dockerfile).transpose()?,
+            asks_registry: self.ask_registry,
         };
         let session = face.session(self.face.json || self.bounds.ci)?;
         let analysis = analyze::analyze(&session.context, &options, &*session.teller)?;
         if let Some(path) = &self.face.html {
-            fs::write(path, html::page(&analysis)).map_err(|error| {
-                Failure::plain(format!("failed to write {}: {error}", path.display()))
-            })?;
+            write_page(face, path, &html::page(&analysis))?;
         }
         let verdicts = bounds.map(|bounds| bounds.judge(&analysis));
         if let Some(verdicts) = &verdicts
@@ -132,6 +139,32 @@ impl Analyze {
     }
 }
 
+/// Changes that are shown in a report.
+const TOP: usize = 10;
+
+/// What is printed as JSON.
+#[derive(Serialize)]
+struct Judged<'a> {
+    #[serde(flatten)]
+    report: Report<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdicts: Option<&'a [Verdict]>,
+}
+
+/// Whether somebody sits at a terminal that can be drawn on.
+fn is_watched(face: &Face) -> bool {
+    let can_draw = Environment::of_process().can_draw();
+    can_draw && face.output.data_on_terminal() && terminal::input_is_terminal()
+}
+
+fn write_page(face: &Face, path: &Path, page: &str) -> Result<(), Failure> {
+    if path == Path::new("-") {
+        return Ok(face.output.data(page)?);
+    }
+    let failed = |error| Failure::plain(format!("failed to write {}: {error}", path.display()));
+    fs::write(path, page).map_err(failed)
+}
+
 impl FaceFlags {
     fn show(
         &self,
@@ -140,21 +173,20 @@ impl FaceFlags {
         verdicts: Option<&[Verdict]>,
     ) -> Result<(), Failure> {
         if self.json {
-            let mut report = serde_json::to_value(analysis.report(self.files))?;
-            if let (Some(verdicts), Some(fields)) = (verdicts, report.as_object_mut()) {
-                fields.insert("verdicts".to_owned(), serde_json::to_value(verdicts)?);
-            }
-            let text = serde_json::to_string_pretty(&report)?;
-            return Ok(face.output.line(&text)?);
+            let report = Judged {
+                report: analysis.report(self.files),
+                verdicts,
+            };
+            return Ok(face.output.json(&report)?);
         }
-        let is_watched = face.output.data_on_terminal() && terminal::input_is_terminal();
-        if is_watched && !self.plain && self.html.is_none() {
-            return Ok(view::run(&face.output, analysis)?);
-        }
-        if self.html.is_some() && !self.plain {
+        let wants_report = self.plain || self.no_trunc || self.top.is_some();
+        if self.html.is_some() && !wants_report {
             return Ok(());
         }
-        let top = Some(self.top).filter(|top| *top > 0);
+        if !wants_report && is_watched(face) {
+            return Ok(view::run(&face.output, analysis)?);
+        }
+        let top = Some(self.top.unwrap_or(TOP)).filter(|top| *top > 0);
         let report = plain::report(analysis, top.unwrap_or(usize::MAX), self.no_trunc);
         Ok(face.output.data(&report)?)
     }
@@ -253,6 +285,27 @@ pub(super) fn clean(text: &str) -> String {
 /// The name of a path, with leading slash, for people.
 fn clean_path(path: &[u8]) -> String {
     format!("/{}", clean(&String::from_utf8_lossy(path)))
+}
+
+/// How many changes there are beyond the `top` best, and how many bytes they would save; nothing if there are none.
+fn rest(analysis: &Analysis, top: usize) -> Option<(usize, u64)> {
+    let rest = analysis.proposals.get(top..)?;
+    // What it would save is told of the base as well.
+    let counted = rest
+        .iter()
+        .filter(|one| one.kind != ProposalKind::SmallerBase);
+    let bytes = counted.map(|proposal| proposal.saves_bytes).sum();
+    (!rest.is_empty()).then_some((rest.len(), bytes))
+}
+
+/// At most `most` characters, the last ones, after an ellipsis if more were there: of a path the end tells most.
+pub(super) fn tail(text: &str, most: usize) -> String {
+    let count = text.chars().count();
+    if count <= most {
+        return text.to_owned();
+    }
+    let kept = text.chars().skip(count - most.saturating_sub(1).min(count));
+    std::iter::once('…').chain(kept).collect()
 }
 
 /// A history's instruction in one line.

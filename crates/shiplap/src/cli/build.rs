@@ -187,7 +187,7 @@ impl Build {
             Some(value.to_string_lossy().into_owned())
         };
         let progress = self.progress(&lookup)?;
-        let can_draw = lookup("TERM").is_none_or(|name| name != "dumb");
+        let can_draw = environment.can_draw();
         let mode = match progress {
             Progress::Auto if face.output.talk_on_terminal() && can_draw => Mode::Terminal,
             Progress::Tty if face.output.talk_on_terminal() => Mode::Terminal,

@@ -3,9 +3,11 @@
 use clap::Args;
 use shiplap_model::Platform;
 use shiplap_ops::analyze::paths::Change;
-use shiplap_ops::compare::{self, Comparison, ConfigChange, FileChange, FileSide, PackageChange};
+use shiplap_ops::compare::{
+    self, Comparison, ConfigChange, FileChange, FileSide, Gathered, PackageChange,
+};
 
-use super::analyze::clean;
+use super::analyze::{clean, tail};
 use super::commit;
 use crate::{
     face::{Face, Failure},
@@ -18,12 +20,12 @@ pub(crate) struct Diff {
     /// Print in JSON format (images; see docs/analyze.md)
     #[arg(long, requires = "other")]
     json: bool,
-    /// Packages and files that are shown (images); 0 shows all
+    /// Packages and files that are shown (images), the heaviest first; 0 shows all
     #[arg(
         short = 'n',
         long,
         value_name = "int",
-        default_value_t = 50,
+        default_value_t = 20,
         requires = "other"
     )]
     top: usize,
@@ -53,9 +55,7 @@ impl Diff {
         let platform = self.platform.as_ref();
         let comparison = compare::compare(&session.context, images, platform, &*session.teller)?;
         if self.json {
-            return Ok(face
-                .output
-                .line(&serde_json::to_string_pretty(&comparison)?)?);
+            return Ok(face.output.json(&comparison)?);
         }
         let top = Some(self.top).filter(|top| *top > 0).unwrap_or(usize::MAX);
         Ok(face.output.data(&report(&comparison, top))?)
@@ -70,8 +70,8 @@ fn report(comparison: &Comparison, top: usize) -> String {
     };
     let mut text = row(
         "",
-        &words::ellipsis(&clean(&before.image), 26),
-        &words::ellipsis(&clean(&after.image), 26),
+        &tail(&clean(&before.image), 26),
+        &tail(&clean(&after.image), 26),
         "",
     );
     let sizes = [
@@ -146,6 +146,14 @@ fn packages(changes: &[PackageChange], top: usize) -> String {
         count(|one| one.after.is_empty())
     );
     let versions = |versions: &[String]| clean(&versions.join(", "));
+    // Another version may be why somebody asks; what came or went follows.
+    let mut changes: Vec<_> = changes.iter().collect();
+    changes.sort_by_key(|change| {
+        (
+            change.before.is_empty() || change.after.is_empty(),
+            change.before.is_empty(),
+        )
+    });
     for change in changes.iter().take(top) {
         let name = format!("{:<6}  {}", change.ecosystem.name(), clean(&change.name));
         let (before, after) = (versions(&change.before), versions(&change.after));
@@ -180,32 +188,36 @@ fn files(changes: &[FileChange], top: usize) -> String {
         count(Change::Changed),
         count(Change::Removed)
     );
-    for change in changes.iter().take(top) {
-        text.push_str(&file(change));
+    let gathered = compare::gather(changes);
+    for one in gathered.iter().take(top) {
+        text.push_str(&file(one));
     }
-    if changes.len() > top {
+    let rest = gathered.get(top..).unwrap_or_default();
+    if !rest.is_empty() {
+        let paths: u64 = rest.iter().map(|one| one.within + 1).sum();
         text.push_str(&format!(
-            "{} more (--top 0 shows all)\n",
-            changes.len() - top
+            "{} more with {paths} paths (--top 0 shows all)\n",
+            rest.len()
         ));
     }
     text
 }
 
-fn file(change: &FileChange) -> String {
-    let mark = match change.change {
-        Change::Added => '+',
-        Change::Changed => '~',
-        Change::Removed => '-',
+fn file(one: &Gathered<'_>) -> String {
+    let change = one.change;
+    let (mark, size) = match change.change {
+        Change::Added => ('+', words::size(one.after_bytes)),
+        Change::Removed => ('-', words::size(one.before_bytes)),
+        Change::Changed if one.before_bytes == one.after_bytes => ('~', "±0B".to_owned()),
+        Change::Changed => ('~', growth(one.before_bytes, one.after_bytes)),
     };
-    let size = |side: &Option<FileSide>| side.as_ref().map_or(0, |side| side.size_bytes);
-    let (before, after) = (size(&change.before), size(&change.after));
-    let size = match change.change {
-        Change::Added => words::size(after),
-        Change::Removed => words::size(before),
-        Change::Changed => growth(before, after),
-    };
-    let mut line = format!("{mark} {size:>9}  {}", clean(&change.path));
+    let slash = if one.is_directory() { "/" } else { "" };
+    let mut line = format!("{mark} {size:>9}  {}{slash}", clean(&change.path));
+    match one.within {
+        0 => {}
+        1 => line.push_str("  (with 1 more)"),
+        within => line.push_str(&format!("  (with {within} more)")),
+    }
     if let (Some(before), Some(after)) = (&change.before, &change.after) {
         line.push_str(&details(before, after));
     }

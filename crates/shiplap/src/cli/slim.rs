@@ -237,25 +237,28 @@ fn title(kind: &str) -> &str {
 }
 
 fn smaller_base(suggestion: &Suggestion) -> String {
-    let size = |bytes: Option<u64>| {
-        bytes.map_or_else(String::new, |bytes| {
-            format!(" ({} in the registry)", units::human_size(bytes))
-        })
+    let size = |far: Option<u64>, here: Option<u64>| {
+        let far = far.map(|bytes| format!("{} in the registry", units::human_size(bytes)));
+        let here = here.map(|bytes| format!("{} here", units::human_size(bytes)));
+        match [far, here].into_iter().flatten().collect::<Vec<_>>() {
+            known if known.is_empty() => String::new(),
+            known => format!(" ({})", known.join(", ")),
+        }
     };
     let mut text = format!(
         "smaller bases than {}{}:\n",
         suggestion.base.familiar(),
-        size(suggestion.size_bytes)
+        size(suggestion.size_bytes, suggestion.here_bytes)
     );
     for form in &suggestion.smaller {
-        let caution = match form.reference.tag() {
-            Some(tag) if tag.contains("alpine") => "; its C library is musl: try it out",
-            _ => "",
+        let caution = match form.is_musl() {
+            true => "; its C library is musl: try it out",
+            false => "",
         };
         text.push_str(&format!(
             "  FROM {}{}{caution}\n",
             form.reference.familiar(),
-            size(form.size_bytes)
+            size(form.size_bytes, form.here_bytes)
         ));
     }
     text

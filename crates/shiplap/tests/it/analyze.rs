@@ -312,12 +312,160 @@ fn on_a_terminal() {
     session.draws("show or hide what is added");
     session.types("x");
     session.draws("Files");
+    session.types("s");
+    session.draws(", largest first");
     session.types("p");
     session.draws("package lists and packages (apt)");
     session.types("j");
     session.draws("keep what apt leaves");
+    // To the file, in the layer that has it, whatever was hidden.
+    session.types("\r");
+    session.draws(" Layer 1 ");
+    session.draws("/var/lib/apt/lists/debian_InRelease  -rw-r--r-- 0:0");
+    session.types("p\x1b");
+    session.draws("tab files");
     session.types("q");
     session.ends_with(0);
+}
+
+/// Whatever size a terminal has, what is looked at is there, and the way out is told.
+#[test]
+fn on_a_small_terminal() {
+    let store = Store::new();
+    let path = archive(&store, "image.tar", &wasteful());
+    let mut session = Session::new(&store, &["analyze", &path], 15, 60);
+    session.draws("q quit  ? help  tab files");
+    session.draws(" Layers: size, waste, step ");
+    session.draws("4      3kB        -  RUN chown");
+    session.types("\t");
+    session.draws("3kB ~     run.sh");
+    session.types("?");
+    session.draws("Keys: ↑↓ for more");
+    session.types(&"j".repeat(30));
+    session.draws("only you know what it is for.");
+    session.types("x");
+    session.draws("tab layers");
+    session.types("p");
+    session.draws("50kB  layer 1   deleted in a later layer");
+    session.draws("RUN apt-get update && fetch && unpack && rm \\");
+    session.types("q");
+    session.ends_with(0);
+}
+
+/// Without colours the line that is looked at is still told from the others: where they are unwanted, the library
+/// that draws would put an end to all attributes with each colour.
+#[test]
+fn without_colours() {
+    let store = Store::new().with("NO_COLOR", "1");
+    let path = archive(&store, "image.tar", &wasteful());
+    let mut session = Session::new(&store, &["analyze", &path], 30, 100);
+    session.shows("\u{1b}[7m");
+    session.types("q");
+    let (screen, code) = session.all();
+    assert!(!screen.contains("[;m"), "{screen:?}");
+    assert_eq!(code, Some(0));
+}
+
+/// A terminal that can't be drawn on, or a wish that only a report can fulfil.
+#[test]
+fn a_report_on_a_terminal() {
+    let store = Store::new();
+    let path = archive(&store, "image.tar", &wasteful());
+    let dumb = Store::new().with("TERM", "dumb");
+    for (store, arguments) in [
+        (&store, &["analyze", "--top", "1", &path][..]),
+        (&store, &["analyze", "--no-trunc", &path]),
+        (&store, &["analyze", "--plain", &path]),
+        (&dumb, &["analyze", &path]),
+    ] {
+        let (screen, code) = Session::new(store, arguments, 30, 100).all();
+        assert!(screen.contains("WHAT TO CHANGE"), "{screen:?}");
+        assert!(!screen.contains('\u{1b}'), "{screen:?}");
+        assert_eq!(code, Some(0));
+    }
+}
+
+/// Smaller forms of the base that are here are proposed; the registry's if it is asked.
+#[test]
+fn a_smaller_base() {
+    let store = Store::new();
+    let big: &[Entry] = &[Entry::file("etc/big", &[b'b'; 5000])];
+    let small: &[Entry] = &[Entry::file("etc/small", &[b's'; 1000])];
+    let load = |image: &Image, name: &str| {
+        let path = store.path("image.tar");
+        fs::write(&path, image.docker_archive(&[name])).unwrap();
+        store.ok(&["load", "-q", "-i", path.to_str().unwrap()]);
+    };
+    let on = |base: &str, name: &str| {
+        let labels = json!({"Labels": {"org.opencontainers.image.base.name": base}});
+        load(
+            &recipe(&[big, &[Entry::file("app", b"1")]])
+                .config(labels)
+                .make(),
+            name,
+        );
+    };
+    let proposal = |found: &Value| {
+        let proposals = found["proposals"].as_array().unwrap();
+        let is_it = |one: &&Value| one["kind"] == "smaller-base";
+        proposals.iter().find(is_it).cloned().unwrap_or(Value::Null)
+    };
+    load(&recipe(&[big]).make(), "base:1");
+    on("base:1", "own:1");
+    let found = store.json(&["analyze", "--json", "own:1"]);
+    assert_eq!(
+        (&found["suggestion"], &proposal(&found)),
+        (&Value::Null, &Value::Null)
+    );
+    load(&recipe(&[small]).make(), "base:1-slim");
+    let found = store.json(&["analyze", "--json", "own:1"]);
+    let proposed = proposal(&found);
+    assert_eq!(proposed["saves_bytes"], 4000);
+    assert_eq!(proposed["instead"], "FROM base:1-slim");
+    assert_eq!(found["suggestion"]["smaller"][0]["here_bytes"], 1000);
+    assert_eq!(found["waste_bytes"], 0);
+    let report = store.ok(&["analyze", "own:1"]);
+    assert!(
+        report.contains("1. 4kB  a smaller base\n   FROM base:1\n"),
+        "{report}"
+    );
+    // Nobody is asked unless that is wanted; who can't be asked is no reason to fail.
+    on("127.0.0.1:1/base:1", "far:1");
+    let quiet = store.run(&["analyze", "far:1"]);
+    assert_eq!((quiet.code, quiet.stderr.as_str()), (Some(0), ""));
+    let asking = store.run(&["analyze", "--ask-registry", "far:1"]);
+    assert_eq!(asking.code, Some(0), "{asking:?}");
+    asking.assert_says(&["only smaller bases that are here are told", "127.0.0.1:1"]);
+    let Some(registry) = Registry::start() else {
+        return;
+    };
+    let base = registry.reference("base:1");
+    registry.fill(
+        "base:1",
+        &recipe(&[&[Entry::file("etc/big", &noise(4, 50_000))]]).make(),
+    );
+    registry.fill("base:1-slim", &recipe(&[small]).make());
+    on(&base, "near:1");
+    assert_eq!(
+        proposal(&store.json(&["analyze", "--json", "near:1"])),
+        Value::Null
+    );
+    let proposed = proposal(&store.json(&["analyze", "--json", "--ask-registry", "near:1"]));
+    assert_eq!(proposed["instead"], format!("FROM {base}-slim"));
+    assert!(
+        proposed["saves_bytes"].as_u64().unwrap() > 40_000,
+        "{proposed}"
+    );
+    assert!(
+        proposed["advice"]
+            .as_str()
+            .unwrap()
+            .contains("compressed in the registry")
+    );
+    // The image itself, from there.
+    let place = format!("docker://{base}");
+    let proposed = proposal(&store.json(&["analyze", "--json", "--ask-registry", &place]));
+    assert_eq!(proposed["instead"], format!("FROM {base}-slim"));
 }
 
 /// What an image of the store brings that this one was built on is told at once.
@@ -468,7 +616,7 @@ fn two_images() {
     for expected in [
         "FILES  1 added, 3 changed, 1 removed",
         "~ Env.PATH",
-        "/etc/mode  (-rw------- → -rw-r--r--)",
+        "~       ±0B  /etc/mode  (-rw------- → -rw-r--r--)",
         "/etc/link  (to same → more)",
     ] {
         assert!(report.contains(expected), "no {expected:?} in {report}");
@@ -476,6 +624,41 @@ fn two_images() {
     let same = store.ok(&["diff", "one:1", "one:1"]);
     assert!(same.contains("The files are the same."), "{same}");
     store.refused(&["diff", "one:1", "127.0.0.1:1/nothing"]);
+}
+
+/// A directory that went is one line, and what weighs most is the first one.
+#[test]
+fn what_weighs_most_of_two_images() {
+    let store = Store::new();
+    let many: Vec<Entry> = (0..30)
+        .map(|number| Entry::file(&format!("usr/share/doc/{number}/readme"), &[b'x'; 100]))
+        .chain([Entry::file("usr/bin/tool", &[b't'; 9000])])
+        .collect();
+    let few: &[Entry] = &[
+        Entry::directory("usr/share"),
+        Entry::file("usr/bin/tool", &[b'u'; 9000]),
+        Entry::file("etc/new", b"1"),
+    ];
+    for (name, image) in [
+        ("many", recipe(&[&many]).make()),
+        ("few", recipe(&[few]).make()),
+    ] {
+        let path = store.path(name);
+        fs::write(&path, image.docker_archive(&[&format!("{name}:1")])).unwrap();
+        store.ok(&["load", "-q", "-i", path.to_str().unwrap()]);
+    }
+    let report = store.ok(&["diff", "many:1", "few:1"]);
+    let (_, files) = report.split_once("FILES").unwrap();
+    let lines: Vec<&str> = files.lines().skip(1).take(2).collect();
+    let expected = [
+        "~       ±0B  /usr/bin/tool",
+        "-       3kB  /usr/share/doc/  (with 60 more)",
+    ];
+    assert_eq!(lines, expected);
+    let short = store.ok(&["diff", "--top", "1", "many:1", "few:1"]);
+    assert!(short.contains("more with "), "{short}");
+    let all = store.json(&["diff", "--json", "many:1", "few:1"]);
+    assert!(all["files"].as_array().unwrap().len() > 60);
 }
 
 #[test]

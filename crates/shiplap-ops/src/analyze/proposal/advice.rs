@@ -10,6 +10,8 @@ pub(super) struct Written<'a> {
     pub(super) hidden: &'a str,
     /// The image below that brings it.
     pub(super) base: Option<&'a str>,
+    /// A smaller form of that.
+    pub(super) smaller: Option<&'a str>,
 }
 
 impl Written<'_> {
@@ -75,11 +77,13 @@ impl Written<'_> {
         match kind {
             WasteKind::BuildTools => (
                 format!(
-                    "the base brings {}: build on it in a stage of its own, and run on a smaller one (-slim, -alpine)",
-                    self.tool.unwrap_or("them")
+                    "the base brings {}: build on it in a stage of its own, and run on {}",
+                    self.tool.unwrap_or("them"),
+                    self.smaller.unwrap_or("a smaller one (-slim, -alpine)")
                 ),
                 Some(format!(
-                    "FROM {base} AS build\n…\nFROM SMALLER\nCOPY --from=build /app /app"
+                    "FROM {base} AS build\n…\nFROM {}\nCOPY --from=build /app /app",
+                    self.smaller.unwrap_or("SMALLER")
                 )),
             ),
             WasteKind::Rewritten if !self.hidden.is_empty() => (

@@ -1,13 +1,22 @@
-use shiplap_model::ImageConfig;
 use shiplap_model::config::History;
+use shiplap_model::{ImageConfig, Reference};
 
 use super::super::tests::Item::{self, File, Gone, Owned};
 use super::super::tests::image;
 use super::super::{origin::Base, steps::steps, waste};
-use super::{Proposal, proposals};
+use super::{Proposal, ProposalKind, proposals};
+use crate::base::{Smaller, Suggestion};
 
 /// Proposals for layers, each with the instruction that made it.
 fn made(layers: &[(&str, &[Item<'_>])], base: Option<&Base>) -> Vec<Proposal> {
+    with_suggestion(layers, base, None)
+}
+
+fn with_suggestion(
+    layers: &[(&str, &[Item<'_>])],
+    base: Option<&Base>,
+    suggestion: Option<&Suggestion>,
+) -> Vec<Proposal> {
     let items: Vec<_> = layers.iter().map(|(_, items)| *items).collect();
     let image = image(&items);
     let history = layers.iter().map(|(created_by, _)| History {
@@ -20,7 +29,7 @@ fn made(layers: &[(&str, &[Item<'_>])], base: Option<&Base>) -> Vec<Proposal> {
     };
     let steps = steps(&config, layers.len(), None);
     let findings = waste::find(&image.paths, &image.tars()).unwrap();
-    proposals(&image.paths, &findings, &steps, base)
+    proposals(&image.paths, &findings, &steps, base, suggestion)
 }
 
 /// Saving and what to write instead, of each proposal.
@@ -134,4 +143,60 @@ fn of_a_base() {
             (1, "RUN rm x", ""),
         ]
     );
+}
+
+/// A form of the base with the base's C library goes before a smaller one with another, and takes its place among the
+/// others by what it saves.
+#[test]
+fn a_smaller_base() {
+    let layers: [(&str, &[Item<'_>]); 2] = [
+        ("one", &[File("usr/lib/gcc/12/cc1", b"123456789")]),
+        ("RUN /bin/sh -c x # buildkit", &[File("tmp/a", b"1")]),
+    ];
+    let base = Base {
+        name: "base:1".to_owned(),
+        layers: 1,
+    };
+    let reference = |name: &str| Reference::parse(name).unwrap();
+    let form = |name: &str, here_bytes, size_bytes| Smaller {
+        reference: reference(name),
+        size_bytes,
+        here_bytes,
+    };
+    let mut suggestion = Suggestion {
+        base: reference("base:1"),
+        size_bytes: Some(8),
+        here_bytes: Some(9),
+        smaller: vec![
+            form("base:1-alpine", None, Some(2)),
+            form("base:1-slim", Some(5), None),
+        ],
+    };
+    let check = |suggestion: &Suggestion, expected: &[(u64, &str)], words: &str| {
+        let proposals = with_suggestion(&layers, Some(&base), Some(suggestion));
+        let told: Vec<_> = proposals
+            .iter()
+            .map(|one| (one.saves_bytes, one.instead.as_deref().unwrap_or("")))
+            .filter(|(_, instead)| instead.starts_with("FROM"))
+            .collect();
+        assert_eq!(told, expected);
+        let is_it = |one: &&Proposal| one.kind == ProposalKind::SmallerBase;
+        let advice = proposals.iter().find(is_it).map(|one| one.advice.as_str());
+        assert!(advice.unwrap_or("").contains(words), "{advice:?}");
+    };
+    let build =
+        |name: &str| format!("FROM base:1 AS build\n…\nFROM {name}\nCOPY --from=build /app /app");
+    check(
+        &suggestion,
+        &[(9, &build("base:1-slim")), (4, "FROM base:1-slim")],
+        "base:1-slim has 5B where base:1 has 9B; what",
+    );
+    suggestion.smaller.pop();
+    check(
+        &suggestion,
+        &[(9, &build("base:1-alpine")), (6, "FROM base:1-alpine")],
+        "has 2B where base:1 has 8B, compressed in the registry",
+    );
+    suggestion.size_bytes = None;
+    check(&suggestion, &[(9, &build("SMALLER"))], "");
 }

@@ -12,7 +12,7 @@ use shiplap_ops::analyze::report::{Count, LayerReport};
 use shiplap_ops::analyze::tree::{Shown, Tree};
 
 use super::map::{Area, divide};
-use super::{clean, clean_path, one_line, percent};
+use super::{clean, clean_path, one_line, percent, rest};
 use crate::words;
 
 const STYLE: &str = include_str!("page.css");
@@ -30,6 +30,9 @@ const MAP_DEPTH: usize = 6;
 
 /// Most rectangles of the map: a page with more is slow to draw.
 const MAP_AREAS: usize = 4000;
+
+/// Most changes that the page tells: an image of hundreds of layers has thousands.
+const SHOWN_CHANGES: usize = 100;
 
 /// The page.
 pub(super) fn page(analysis: &Analysis) -> String {
@@ -62,7 +65,11 @@ fn facts(analysis: &Analysis) -> String {
     let created = config.created.as_deref().unwrap_or("unknown");
     let base = analysis.base.as_ref().map(|base| {
         let layers = base.layers;
-        format!(" · on {} ({layers} layers)", text(&base.name))
+        format!(
+            " · on {} ({layers} layer{})",
+            text(&base.name),
+            if layers == 1 { "" } else { "s" }
+        )
     });
     let small = format!(
         "<p class=\"quiet\">{} · {} · made {}{}</p>\n",
@@ -74,7 +81,10 @@ fn facts(analysis: &Analysis) -> String {
     let fact = |name: &str, value: &str, more: &str| {
         format!("<div class=\"fact\"><span>{name}</span><b>{value}</b><span>{more}</span></div>\n")
     };
-    let layers = format!("in {} layers", analysis.image.layers.len());
+    let layers = match analysis.image.layers.len() {
+        1 => "in 1 layer".to_owned(),
+        layers => format!("in {layers} layers"),
+    };
     [
         small,
         "<div class=\"facts\">\n".to_owned(),
@@ -173,8 +183,13 @@ fn changes(analysis: &Analysis) -> String {
         "<p class=\"quiet\">best first; each saving is the size of the files that go</p>\n",
     );
     let is_worth = |proposal: &&Proposal| proposal.saves_bytes > 0;
-    for proposal in analysis.proposals.iter().filter(is_worth) {
+    let shown = analysis.proposals.iter().take(SHOWN_CHANGES);
+    for proposal in shown.filter(is_worth) {
         page.push_str(&change(proposal));
+    }
+    if let Some((hidden, bytes)) = rest(analysis, SHOWN_CHANGES) {
+        let size = words::size(bytes);
+        let _infallible = writeln!(page, "<p>{hidden} more would save {size}</p>");
     }
     page
 }
@@ -195,12 +210,16 @@ fn change(proposal: &Proposal) -> String {
     } else {
         " class=\"doubt\""
     };
+    let files = match proposal.files {
+        0 => String::new(),
+        1 => ", 1 file".to_owned(),
+        files => format!(", {files} files"),
+    };
     let mut page = format!(
-        "<section{doubt}><h3><b>{}</b> {}{}, {} files</h3>\n{}",
+        "<section{doubt}><h3><b>{}</b> {}{}{files}</h3>\n{}",
         words::size(proposal.saves_bytes),
         proposal.kind.title(),
         tool.unwrap_or_default(),
-        proposal.files,
         match &proposal.base {
             Some(_) => format!("<p><code>{}</code></p>\n", text(&proposal.made_by)),
             None => place(proposal.layer, proposal.line, &proposal.made_by),
@@ -213,6 +232,10 @@ fn change(proposal: &Proposal) -> String {
     if let Some(instead) = &proposal.instead {
         let lines: Vec<_> = instead.lines().map(text).collect();
         let _infallible = writeln!(page, "<pre>{}</pre>", lines.join("\n"));
+    }
+    if proposal.paths.is_empty() {
+        page.push_str("</section>\n");
+        return page;
     }
     page.push_str("<details><summary>the largest files</summary><table>");
     for path in &proposal.paths {
@@ -298,7 +321,7 @@ impl<'a> Map<'a> {
         format!(
             "<p class=\"quiet\">the image as it runs; the redder, the more of it is waste; a name's \
              whole path and size show under the mouse</p>\n\
-             <svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"map of the files\">\n{}</svg>\n",
+             <div class=\"map\"><svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"map of the files\">\n{}</svg></div>\n",
             MAP.width, MAP.height, self.svg
         )
     }

@@ -3,7 +3,7 @@
 use shiplap_ops::analyze::Analysis;
 use shiplap_ops::analyze::proposal::Proposal;
 
-use super::{clean, one_line, percent};
+use super::{clean, one_line, percent, rest, tail};
 use crate::words;
 
 /// Columns of a report.
@@ -67,19 +67,26 @@ fn head(analysis: &Analysis) -> String {
 }
 
 fn layers(analysis: &Analysis, width: usize) -> String {
-    let mut text = "\nLAYER      SIZE     WASTE  LINE  INSTRUCTION\n".to_owned();
-    for layer in 0..analysis.image.layers.len() {
-        let report = analysis.layer_report(layer);
-        let line = report
-            .line
-            .map_or_else(|| "-".to_owned(), |line| line.to_string());
+    let reports: Vec<_> = (0..analysis.image.layers.len())
+        .map(|layer| analysis.layer_report(layer))
+        .collect();
+    let has_lines = reports.iter().any(|report| report.line.is_some());
+    let line = |line: &str| match has_lines {
+        true => format!("{line:>4}  "),
+        false => String::new(),
+    };
+    let mut text = format!("\nLAYER      SIZE     WASTE  {}INSTRUCTION\n", line("LINE"));
+    for report in &reports {
+        let number = report.line.map(|line| line.to_string());
         let waste = match report.waste_bytes {
             0 => "-".to_owned(),
             bytes => words::size(bytes),
         };
         let start = format!(
-            "{layer:>5}  {:>8}  {waste:>8}  {line:>4}  ",
-            words::size(report.size_bytes)
+            "{:>5}  {:>8}  {waste:>8}  {}",
+            report.layer,
+            words::size(report.size_bytes),
+            line(number.as_deref().unwrap_or("-")),
         );
         let room = width.saturating_sub(start.len());
         let instruction = words::ellipsis(&one_line(report.instruction), room);
@@ -118,10 +125,7 @@ fn changes(analysis: &Analysis, top: usize, width: usize) -> String {
         text.push('\n');
         text.push_str(&change(number + 1, proposal, width));
     }
-    let hidden = analysis.proposals.len().saturating_sub(top);
-    if hidden > 0 {
-        let rest = analysis.proposals.iter().skip(top);
-        let bytes = rest.map(|proposal| proposal.saves_bytes).sum();
+    if let Some((hidden, bytes)) = rest(analysis, top) {
         text.push_str(&format!(
             "\n{hidden} more would save {} (--top 0 shows all)\n",
             words::size(bytes)
@@ -132,13 +136,16 @@ fn changes(analysis: &Analysis, top: usize, width: usize) -> String {
 
 fn change(number: usize, proposal: &Proposal, width: usize) -> String {
     let owner = proposal.tool.map(|tool| format!(" ({tool})"));
+    let files = match proposal.files {
+        0 => String::new(),
+        1 => ", 1 file".to_owned(),
+        files => format!(", {files} files"),
+    };
     let mut text = format!(
-        "{number}. {}  {}{}, {} file{}\n",
+        "{number}. {}  {}{}{files}\n",
         words::size(proposal.saves_bytes),
         proposal.kind.title(),
         owner.unwrap_or_default(),
-        proposal.files,
-        if proposal.files == 1 { "" } else { "s" }
     );
     let mut line = |indent: usize, line: &str| {
         let room = width.saturating_sub(indent);
@@ -153,30 +160,101 @@ fn change(number: usize, proposal: &Proposal, width: usize) -> String {
         line(3, &place(layer, proposal.hidden_line, instruction));
     }
     for path in proposal.paths.iter().take(3) {
+        let room = width.saturating_sub(15);
+        let name = clean(&path.path);
+        let size = words::size(path.bytes);
         let twin = path
             .twin
             .as_deref()
-            .map(|twin| format!(" = {}", clean(twin)));
-        let size = words::size(path.bytes);
-        line(
-            5,
-            &format!(
-                "{size:>8}  {}{}",
-                clean(&path.path),
-                twin.unwrap_or_default()
-            ),
-        );
+            .map(|twin| format!("= {}", clean(twin)));
+        match twin {
+            Some(twin) if name.chars().count() + twin.chars().count() >= room => {
+                line(5, &format!("{size:>8}  {}", tail(&name, room)));
+                line(15, &tail(&twin, room));
+            }
+            Some(twin) => line(5, &format!("{size:>8}  {name} {twin}")),
+            None => line(5, &format!("{size:>8}  {}", tail(&name, room))),
+        }
     }
     for part in wrapped(&proposal.advice, width.saturating_sub(3)) {
         line(3, &part);
     }
     for instead in proposal.instead.iter().flat_map(|text| text.lines()) {
-        line(5, &clean(instead));
+        for part in continued(&clean(instead), width.saturating_sub(5)) {
+            line(5, &part);
+        }
     }
     text
 }
 
-fn place(layer: usize, line: Option<u32>, instruction: &str) -> String {
+/// Lines of one instruction that are shown at most.
+const INSTEAD_LINES: usize = 8;
+
+/// A Dockerfile's instruction in lines of at most `width` characters, to be taken over as they are: broken at
+/// blanks outside of quotes, all but the last ending in a backslash. One that takes too many lines is cut.
+pub(super) fn continued(instruction: &str, width: usize) -> Vec<String> {
+    if instruction.starts_with('#') || instruction.chars().count() <= width {
+        return vec![instruction.to_owned()];
+    }
+    let mut lines = vec![String::new()];
+    let words = words_of(instruction);
+    for (number, word) in words.iter().enumerate() {
+        let line = lines.last_mut().map_or(0, |line| line.chars().count());
+        // A blank before the word; behind it, unless it is the last, a blank and a backslash.
+        let around = if number + 1 == words.len() { 1 } else { 3 };
+        if line > 0 && line.saturating_add(word.chars().count() + around) > width {
+            lines.push("   ".to_owned());
+        }
+        if let Some(line) = lines.last_mut() {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    if lines.len() > INSTEAD_LINES && width < usize::MAX {
+        lines.truncate(INSTEAD_LINES - 1);
+        lines.push("    …".to_owned());
+    }
+    let last = lines.len().saturating_sub(1);
+    let ends = lines
+        .into_iter()
+        .enumerate()
+        .map(|(number, line)| match number {
+            number if number == last => line,
+            _ => line + " \\",
+        });
+    ends.collect()
+}
+
+/// Words, with what is quoted as part of one.
+fn words_of(text: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    let mut quote = None;
+    let mut start = 0;
+    let mut is_escaped = false;
+    for (at, c) in text.char_indices() {
+        match (quote, c) {
+            _ if is_escaped => {
+                is_escaped = false;
+                continue;
+            }
+            (_, '\\') if quote != Some('\'') => is_escaped = true,
+            (None, '"' | '\'') => quote = Some(c),
+            (Some(open), _) if open == c => quote = None,
+            (None, ' ') => {
+                words.push(&text[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    words.push(&text[start..]);
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+pub(super) fn place(layer: usize, line: Option<u32>, instruction: &str) -> String {
     let line = line.map(|line| format!(", line {line}"));
     format!(
         "layer {layer}{}: {}",

@@ -1,4 +1,5 @@
-use super::{amount, clean, clean_path, one_line};
+use super::plain::continued;
+use super::{amount, clean, clean_path, one_line, tail};
 
 #[test]
 fn names_are_shown_and_not_obeyed() {
@@ -21,4 +22,40 @@ fn instructions_in_one_line() {
 fn numbers_of_verdicts() {
     assert_eq!(amount(0.5, false), "50.00 %");
     assert_eq!(amount(2500.0, true), "2.5kB");
+}
+
+#[test]
+fn ends_of_paths() {
+    let check = |text: &str, most, expected: &str| assert_eq!(tail(text, most), expected);
+    check("/a/b", 4, "/a/b");
+    check("/a/bü", 4, "…/bü");
+    check("/a/b", 1, "…");
+    check("/a/b", 0, "…");
+    check("", 0, "");
+}
+
+/// What is to be written stays an instruction: it can be taken over as it is.
+#[test]
+fn long_instructions() {
+    let check = |text: &str, width, expected: &[&str]| {
+        assert_eq!(continued(text, width), expected);
+    };
+    check("RUN a && b", 10, &["RUN a && b"]);
+    check("RUN a && b", 9, &["RUN a \\", "    && b"]);
+    check(
+        "RUN echo 'a b  c' \"d 'e\" f\\ g h",
+        14,
+        &[
+            "RUN echo \\",
+            "    'a b  c' \\",
+            "    \"d 'e\" \\",
+            "    f\\ g h",
+        ],
+    );
+    check("# a comment is left", 5, &["# a comment is left"]);
+    check("RUN wider", 4, &["RUN \\", "    wider"]);
+    let long = "RUN ".to_owned() + &"word ".repeat(100);
+    let lines = continued(&long, 20);
+    assert_eq!((lines.len(), lines[7].as_str()), (8, "    …"));
+    assert_eq!(continued(&long, usize::MAX).len(), 1);
 }

@@ -35,21 +35,37 @@ struct View<'a> {
     tree: Tree,
     /// Of each layer, in bytes.
     sizes: Vec<u64>,
+    /// Bytes of waste that lie in each layer.
+    waste: Vec<u64>,
     /// What is told of the layer.
     report: Option<LayerReport<'a>>,
     choice: Choice,
     rows: Vec<Row>,
-    /// The line of the tree that is looked at, and the first that is on the screen.
+    /// The line of the tree that is looked at.
     cursor: usize,
-    top: usize,
+    /// Whether mode and owner are shown; `None`: where there is room.
+    attributes: Option<bool>,
+    /// Whether they were, when it was drawn last.
     shows_attributes: bool,
     /// The change that is looked at.
     change: usize,
     /// What is typed goes into the filter.
     is_typing: bool,
-    shows_help: bool,
-    /// Lines of the tree pane, as it was drawn last.
+    /// The first line of the help that is shown, if it is.
+    help: Option<u16>,
+    /// The first lines of the panes that are on the screen.
+    tops: Tops,
+    /// Lines of the pane that keys go to, as it was drawn last.
     page: usize,
+    has_colours: bool,
+}
+
+/// The first lines of the panes.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tops {
+    layers: usize,
+    tree: usize,
+    changes: usize,
 }
 
 /// What a key asked for.
@@ -61,7 +77,7 @@ enum Next {
 
 /// Shows the view until the user leaves.
 pub(super) fn run(output: &Output, analysis: &Analysis) -> io::Result<()> {
-    let mut view = View::new(analysis);
+    let mut view = View::new(analysis, output.may_paint());
     let mut screen = output.full_screen()?;
     loop {
         screen.terminal().draw(|frame| view.draw(frame))?;
@@ -76,9 +92,15 @@ pub(super) fn run(output: &Output, analysis: &Analysis) -> io::Result<()> {
 }
 
 impl<'a> View<'a> {
-    fn new(analysis: &'a Analysis) -> Self {
+    fn new(analysis: &'a Analysis, has_colours: bool) -> Self {
         // What was done last is looked at first.
         let layer = analysis.paths.layers().saturating_sub(1);
+        let mut waste = vec![0; analysis.paths.layers()];
+        for finding in &analysis.findings {
+            if let Some(bytes) = waste.get_mut(usize::from(finding.layer)) {
+                *bytes += finding.bytes;
+            }
+        }
         let mut view = Self {
             analysis,
             pane: Pane::Layers,
@@ -91,16 +113,19 @@ impl<'a> View<'a> {
                     entries.map(|(_, entry)| entry.own_bytes).sum()
                 })
                 .collect(),
+            waste,
             report: None,
             choice: Choice::default(),
             rows: Vec::new(),
             cursor: 0,
-            top: 0,
-            shows_attributes: true,
+            attributes: None,
+            shows_attributes: false,
             change: 0,
             is_typing: false,
-            shows_help: false,
+            help: None,
+            tops: Tops::default(),
             page: 10,
+            has_colours,
         };
         view.report = view.told();
         view.fill();
@@ -144,13 +169,17 @@ impl<'a> View<'a> {
             self.type_filter(key.code, is_control);
             return Next::Stay;
         }
-        if self.shows_help {
-            self.shows_help = false;
+        if let Some(top) = self.help {
+            self.help = match key.code {
+                KeyCode::Up | KeyCode::Char('k') => Some(top.saturating_sub(1)),
+                KeyCode::Down | KeyCode::Char('j') => Some(top.saturating_add(1)),
+                _ => None,
+            };
             return Next::Stay;
         }
         match (key.code, is_control) {
             (KeyCode::Char('q'), false) => return Next::Leave,
-            (KeyCode::Char('?' | 'h'), false) => self.shows_help = true,
+            (KeyCode::Char('?' | 'h') | KeyCode::F(1), false) => self.help = Some(0),
             (KeyCode::Tab, _) => {
                 self.pane = match self.pane {
                     Pane::Layers => Pane::Tree,
@@ -163,10 +192,12 @@ impl<'a> View<'a> {
                     Pane::Layers | Pane::Tree => Pane::Changes,
                 };
             }
-            (KeyCode::Char('f'), true) | (KeyCode::Char('/'), _) => {
+            // Terminals send the same for Control with `/`, `_` and `7`.
+            (KeyCode::Char('f' | '7'), true) | (KeyCode::Char('/'), _) => {
                 self.pane = Pane::Tree;
                 self.is_typing = true;
             }
+            (KeyCode::Esc, _) if self.pane == Pane::Changes => self.pane = Pane::Layers,
             (KeyCode::Esc, _) => {
                 self.choice.filter.clear();
                 self.fill();
@@ -188,6 +219,7 @@ impl<'a> View<'a> {
             _ => match self.pane {
                 Pane::Layers => self.layers_key(code),
                 Pane::Tree => self.tree_key(code, is_control),
+                Pane::Changes if code == KeyCode::Enter => self.show_change(),
                 Pane::Changes => {}
             },
         }
@@ -207,6 +239,30 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Goes to the largest file of the change that is looked at, in its layer.
+    fn show_change(&mut self) {
+        let Some(proposal) = self.analysis.proposals.get(self.change) else {
+            return;
+        };
+        self.look_at(proposal.layer, false);
+        self.pane = Pane::Tree;
+        let paths = &self.analysis.paths;
+        let largest = proposal.paths.first();
+        let Some(path) = largest.and_then(|file| paths.find(file.path.as_bytes())) else {
+            return;
+        };
+        self.choice.filter.clear();
+        self.choice.hidden = [false; 4];
+        let mut above = paths.parent(path);
+        while above != paths.root() {
+            self.choice.opened.insert(above, true);
+            above = paths.parent(above);
+        }
+        self.fill();
+        let at = self.rows.iter().position(|row| row.path == path);
+        self.cursor = at.unwrap_or(self.cursor);
+    }
+
     fn layers_key(&mut self, code: KeyCode) {
         match code {
             KeyCode::Char('a') => self.look_at(self.layer, true),
@@ -220,7 +276,9 @@ impl<'a> View<'a> {
         match code {
             // Terminals send a NUL for Control and the space bar; some libraries call it so.
             KeyCode::Char(' ' | '@') if is_control => self.open_all(),
+            KeyCode::Char('o') if is_control => self.change_order(),
             KeyCode::Null | KeyCode::Char('o') => self.open_all(),
+            KeyCode::Char('s') => self.change_order(),
             KeyCode::Char(' ') | KeyCode::Enter => self.open(None),
             KeyCode::Right => self.open(Some(true)),
             KeyCode::Left => self.close_or_leave(),
@@ -228,7 +286,7 @@ impl<'a> View<'a> {
             KeyCode::Char('m') => self.hide(1),
             KeyCode::Char('r') => self.hide(2),
             KeyCode::Char('n' | 'u') => self.hide(3),
-            KeyCode::Char('b') => self.shows_attributes = !self.shows_attributes,
+            KeyCode::Char('b') => self.attributes = Some(!self.shows_attributes),
             _ => {}
         }
     }
@@ -261,6 +319,11 @@ impl<'a> View<'a> {
         if let Some(at) = self.rows.iter().position(|row| row.path == above) {
             self.cursor = at;
         }
+    }
+
+    fn change_order(&mut self) {
+        self.choice.largest_first = !self.choice.largest_first;
+        self.fill();
     }
 
     fn open_all(&mut self) {

@@ -1,5 +1,7 @@
 //! The lines of the tree pane: which paths are shown, open or closed, and filtered.
 
+use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use shiplap_ops::analyze::paths::{Change, PathId, Paths};
@@ -27,6 +29,8 @@ pub(super) struct Choice {
     pub(super) opened: HashMap<PathId, bool>,
     /// All others: open, closed, or as it is useful.
     pub(super) all_open: Option<bool>,
+    /// What lies in a directory in the order of sizes, not of names.
+    pub(super) largest_first: bool,
 }
 
 /// The number of a kind of change in [`Choice::hidden`].
@@ -41,13 +45,13 @@ pub(super) fn kind(shown: &Shown) -> usize {
     }
 }
 
-/// The lines, in the order of names.
+/// The lines, a directory before what lies in it.
 pub(super) fn rows(paths: &Paths, tree: &Tree, choice: &Choice, is_base: bool) -> Vec<Row> {
     let found = Found::of(paths, tree, choice);
     let mut rows = Vec::new();
     let mut open: Vec<(PathId, u16)> = Vec::new();
-    let roots = paths.children(paths.root()).iter().rev();
-    open.extend(roots.map(|path| (*path, 0)));
+    let roots = ordered(paths.children(paths.root()), tree, choice);
+    open.extend(roots.iter().rev().map(|path| (*path, 0)));
     while let Some((path, depth)) = open.pop() {
         let Some(shown) = tree.at(path) else {
             continue;
@@ -73,10 +77,21 @@ pub(super) fn rows(paths: &Paths, tree: &Tree, choice: &Choice, is_base: bool) -
             is_open,
         });
         if is_open {
+            let children = ordered(children, tree, choice);
             open.extend(children.iter().rev().map(|child| (*child, depth + 1)));
         }
     }
     rows
+}
+
+/// What lies in a directory, in the order that is wanted.
+fn ordered<'p>(children: &'p [PathId], tree: &Tree, choice: &Choice) -> Cow<'p, [PathId]> {
+    if !choice.largest_first {
+        return children.into();
+    }
+    let mut children = children.to_vec();
+    children.sort_by_key(|child| Reverse(tree.at(*child).map_or(0, |shown| shown.bytes)));
+    children.into()
 }
 
 fn is_wanted(choice: &Choice, shown: &Shown) -> bool {
