@@ -17,6 +17,7 @@ pub mod compare;
 pub mod container;
 pub mod context;
 pub mod copy;
+pub mod delete;
 pub mod export;
 pub mod fetch;
 pub mod files;

@@ -192,13 +192,7 @@ impl<W: Write> Writer<W> {
         major: u32,
         minor: u32,
     ) -> Result<(), WriteError> {
-        self.header(
-            metadata,
-            &Fields {
-                device: (major, minor),
-                ..Fields::of(path, b'3')
-            },
-        )
+        self.device(path, metadata, b'3', (major, minor))
     }
 
     /// Writes a block device.
@@ -212,13 +206,21 @@ impl<W: Write> Writer<W> {
         major: u32,
         minor: u32,
     ) -> Result<(), WriteError> {
-        self.header(
-            metadata,
-            &Fields {
-                device: (major, minor),
-                ..Fields::of(path, b'4')
-            },
-        )
+        self.device(path, metadata, b'4', (major, minor))
+    }
+
+    fn device(
+        &mut self,
+        path: &[u8],
+        metadata: &Metadata,
+        kind: u8,
+        device: (u32, u32),
+    ) -> Result<(), WriteError> {
+        let fields = Fields {
+            device,
+            ..Fields::of(path, kind)
+        };
+        self.header(metadata, &fields)
     }
 
     /// Writes a named pipe.

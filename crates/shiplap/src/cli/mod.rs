@@ -23,6 +23,7 @@ mod container_flags;
 mod context;
 mod copy;
 mod cp;
+mod delete;
 mod df;
 mod exec;
 mod export;
@@ -130,6 +131,7 @@ enum Command {
     Pull(pull::Pull),
     Push(push::Push),
     Copy(copy::Copy),
+    Delete(delete::Delete),
     Images(images::Images),
     Tag(tag::Tag),
     Rmi(rmi::Rmi),
@@ -302,6 +304,7 @@ impl Command {
             Self::Pull(verb) => verb.run(face),
             Self::Push(verb) => verb.run(face),
             Self::Copy(verb) => verb.run(face),
+            Self::Delete(verb) => verb.run(face),
             Self::Images(verb) => verb.run(face),
             Self::Tag(verb) => verb.run(face),
             Self::Rmi(verb) => verb.run(face),

@@ -34,6 +34,7 @@ mod build_times;
 mod container;
 mod context;
 mod crash;
+mod delete;
 mod harness;
 mod hostile;
 mod hub;
