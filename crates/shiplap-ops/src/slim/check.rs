@@ -22,6 +22,9 @@ use crate::step::Cancel;
 /// How much of what it printed is kept, in bytes: the end is what matters.
 const OUTPUT_BYTES: usize = 64 << 10;
 
+/// The exit status of `run` for what is not the program's fault: there is no runtime, or it fails itself.
+const CANNOT_RUN: u8 = 125;
+
 /// How a check ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Checked {
@@ -63,6 +66,14 @@ pub enum CheckError {
         command: String,
         /// What the system said.
         source: io::Error,
+    },
+    /// No container can be run.
+    #[error("run the check {command:?}: {reason}; no image was made")]
+    Refused {
+        /// The command.
+        command: String,
+        /// Why: a fragment that completes "failed to …".
+        reason: String,
     },
     /// It was interrupted.
     #[error("run the check {command:?}: it was interrupted; no image was made")]
@@ -130,7 +141,10 @@ fn heard(
     let command = command.to_owned();
     let line = match start::start(context, &container) {
         Ok(started) => started.line,
-        // A program that isn't there is as red as one that fails.
+        // A program that isn't there is as red as one that fails; where nothing can be run nothing is told of it.
+        Err(StartError::Refused { code, reason }) if code == CANNOT_RUN => {
+            return Err(CheckError::Refused { command, reason });
+        }
         Err(StartError::Refused { code, reason }) => {
             return Ok(Checked {
                 command,

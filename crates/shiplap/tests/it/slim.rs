@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Store, base,
+    Ran, Store, base,
     container::{Containers, IMAGE, until},
     image::{Image, docker_archive, noise, recipe},
     judge::{self, Podman},
@@ -753,6 +753,26 @@ fn a_check_decides() {
     ]);
     ran.assert_refused();
     ran.assert_says(&["ended with 127"]);
+    // Where nothing can be run, that is what is told.
+    let words = [
+        "slim",
+        "--no-network",
+        "-t",
+        "app:none",
+        "--check",
+        "true",
+        "app:1",
+    ];
+    let mut command = store.command(&words);
+    command.env("SHIPLAP_RUNTIME", "/nowhere/crun");
+    let ran = Ran::new(&words, &command.output().unwrap());
+    ran.assert_refused();
+    ran.assert_says(&[
+        "failed to run the check",
+        "/nowhere/crun",
+        "no image was made",
+    ]);
+    assert!(!store.names().contains(&"app:none".to_owned()));
     containers.assert_nothing_left();
     store.assert_sound();
 }
