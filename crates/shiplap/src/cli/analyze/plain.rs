@@ -1,7 +1,7 @@
 //! The report for pipes and paper.
 
 use shiplap_ops::analyze::Analysis;
-use shiplap_ops::analyze::proposal::Proposal;
+use shiplap_ops::analyze::proposal::{Proposal, ProposedPath};
 
 use super::{clean, one_line, percent, rest, tail};
 use crate::words;
@@ -160,20 +160,8 @@ fn change(number: usize, proposal: &Proposal, width: usize) -> String {
         line(3, &place(layer, proposal.hidden_line, instruction));
     }
     for path in proposal.paths.iter().take(3) {
-        let room = width.saturating_sub(15);
-        let name = clean(&path.path);
-        let size = words::size(path.bytes);
-        let twin = path
-            .twin
-            .as_deref()
-            .map(|twin| format!("= {}", clean(twin)));
-        match twin {
-            Some(twin) if name.chars().count() + twin.chars().count() >= room => {
-                line(5, &format!("{size:>8}  {}", tail(&name, room)));
-                line(15, &tail(&twin, room));
-            }
-            Some(twin) => line(5, &format!("{size:>8}  {name} {twin}")),
-            None => line(5, &format!("{size:>8}  {}", tail(&name, room))),
+        for part in told(path, width.saturating_sub(5)) {
+            line(5, &part);
         }
     }
     for part in wrapped(&proposal.advice, width.saturating_sub(3)) {
@@ -185,6 +173,24 @@ fn change(number: usize, proposal: &Proposal, width: usize) -> String {
         }
     }
     text
+}
+
+/// A file that goes, in at most `width` columns; where it stays, on a line of its own if there is no room.
+pub(super) fn told(path: &ProposedPath, width: usize) -> Vec<String> {
+    let room = width.saturating_sub(10);
+    let size = words::size(path.bytes);
+    let name = clean(&path.path);
+    let letters = |text: &str| text.chars().count();
+    match path.twin.as_deref().map(clean) {
+        Some(twin) if letters(&name) + letters(&twin) + 3 <= room => {
+            vec![format!("{size:>8}  {name} = {twin}")]
+        }
+        Some(twin) => vec![
+            format!("{size:>8}  {}", tail(&name, room)),
+            format!("{:10}= {}", "", tail(&twin, room.saturating_sub(2))),
+        ],
+        None => vec![format!("{size:>8}  {}", tail(&name, room))],
+    }
 }
 
 /// Lines of one instruction that are shown at most.

@@ -1,4 +1,6 @@
-use super::plain::continued;
+use shiplap_ops::analyze::proposal::ProposedPath;
+
+use super::plain::{continued, told};
 use super::{amount, clean, clean_path, one_line, tail};
 
 #[test]
@@ -58,4 +60,25 @@ fn long_instructions() {
     let lines = continued(&long, 20);
     assert_eq!((lines.len(), lines[7].as_str()), (8, "    …"));
     assert_eq!(continued(&long, usize::MAX).len(), 1);
+}
+
+#[test]
+fn files_and_where_they_stay() {
+    let check = |path: &str, twin: Option<&str>, expected: &[&str]| {
+        let path = ProposedPath {
+            path: path.to_owned(),
+            bytes: 1000,
+            twin: twin.map(str::to_owned),
+        };
+        assert_eq!(told(&path, 24), expected);
+    };
+    check("/a", None, &["     1kB  /a"]);
+    check("/long/enough/to/cut", None, &["     1kB  …enough/to/cut"]);
+    check("/five", Some("/sixth"), &["     1kB  /five = /sixth"]);
+    check(
+        "/five",
+        Some("/seventh"),
+        &["     1kB  /five", "          = /seventh"],
+    );
+    check("/x", Some("/\u{7}"), &["     1kB  /x = /\\a"]);
 }

@@ -8,7 +8,7 @@ use ratatui::widgets::{Block, Borders, Clear, Paragraph, Wrap};
 use shiplap_ops::analyze::report::Count;
 use shiplap_ops::analyze::tree::Shown;
 
-use super::super::plain::{continued, place, wrapped};
+use super::super::plain::{continued, place, told, wrapped};
 use super::super::{clean, clean_path, one_line, percent, tail};
 use super::rows::{self, Row};
 use super::{Pane, View};
@@ -192,15 +192,15 @@ impl View<'_> {
             return;
         };
         let count = |name: &'static str, count: Count, colour| {
-            let text = format!("{name} {} ({})  ", count.paths, words::size(count.bytes));
+            let text = format!("{name} {} ({})", count.paths, words::size(count.bytes));
             Span::styled(text, self.colour(colour))
         };
         let line = report.line.map(|line| format!("Dockerfile line {line}: "));
         let text = vec![
             Line::from(vec![
                 count("+", report.added, Color::Green),
-                count("~", report.changed, Color::Yellow),
-                count("-", report.removed, Color::Red),
+                count("  ~", report.changed, Color::Yellow),
+                count("  -", report.removed, Color::Red),
             ]),
             Line::from(format!(
                 "waste {}  {}",
@@ -400,9 +400,8 @@ impl View<'_> {
             }
         }
         for path in &proposal.paths {
-            let name = tail(&clean(&path.path), width.saturating_sub(10));
-            let line = format!("{:>8}  {name}", words::size(path.bytes));
-            lines.push(Line::styled(line, quiet()));
+            let parts = told(path, width).into_iter();
+            lines.extend(parts.map(|part| Line::styled(part, quiet())));
         }
         frame.render_widget(Paragraph::new(lines), area);
     }
