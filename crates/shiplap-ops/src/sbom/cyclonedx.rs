@@ -17,7 +17,7 @@ pub(super) fn document(subject: &Subject, inventory: &Inventory) -> Value {
             "type": "operating-system",
             "bom-ref": "distribution",
             "name": distribution.id,
-            "version": distribution.version,
+            "version": version(&distribution.version),
             "description": distribution.name,
         }));
     }
@@ -106,6 +106,14 @@ fn serial_number(subject: &Subject) -> String {
     )
 }
 
+/// Longest version that the schema takes, in characters.
+const VERSION_CHARS: usize = 1024;
+
+/// As much of a version as the schema takes; no real one is longer.
+fn version(text: &str) -> String {
+    text.chars().take(VERSION_CHARS).collect()
+}
+
 fn component(package: &Package, subject: &Subject) -> Value {
     let mut component = Map::new();
     let mut put = |key: &str, value: Value| component.insert(key.to_owned(), value);
@@ -118,7 +126,7 @@ fn component(package: &Package, subject: &Subject) -> Value {
         }
         _ => drop(put("name", json!(package.name))),
     }
-    put("version", json!(package.version));
+    put("version", json!(version(&package.version)));
     if let Some(purl) = &package.purl {
         put("purl", json!(purl));
     }

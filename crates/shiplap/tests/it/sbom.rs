@@ -391,6 +391,11 @@ fn rpm_node_and_what_is_damaged() {
     let Some(python) = python() else { return };
     let database = |name: &str| fs::read(repository().join("testdata/rpm").join(name)).unwrap();
     let store = Store::new();
+    let long = format!(
+        "Name: {}\nVersion: {}\n",
+        "n".repeat(5000),
+        "1".repeat(5000)
+    );
     let image = recipe(&[&[
         Entry::file("etc/os-release", b"ID=fedora\nVERSION_ID=40\n"),
         Entry::file(
@@ -402,6 +407,7 @@ fn rpm_node_and_what_is_damaged() {
             br#"{"name":"@scope/\u001b[2Jname","version":"1.0.0","license":"See \u0007 LICENSE"}"#,
         ),
         Entry::file("app/node_modules/bad/package.json", b"{\x1b"),
+        Entry::file("srv/long.egg-info", long.as_bytes()),
     ]])
     .make();
     fs::write(store.path("image.tar"), image.oci_archive("test")).unwrap();
