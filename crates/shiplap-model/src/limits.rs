@@ -115,6 +115,14 @@ pub const PLAN_SUGGESTIONS: usize = 64;
 /// have some thousand.
 pub const LINTED_FILES: usize = 10_000;
 
+/// Most instructions of a Dockerfile that more than BuildKit's checks look at, since rules compare instructions with
+/// each other: no image may have half as many layers.
+pub const LINTED_INSTRUCTIONS: usize = 1_000;
+
+/// Longest commands of a Dockerfile, all together and in bytes (256 KiB), that more than BuildKit's checks look at,
+/// since rules compare commands with each other: the longest ones of known projects have some 20 KiB.
+pub const LINTED_COMMAND_BYTES: usize = 256 << 10;
+
 /// How deep subshells and substitutions may lie within one another in a shell's text that is
 /// checked: people write three or four; keeps the stack small.
 pub const SHELL_DEPTH: usize = 32;

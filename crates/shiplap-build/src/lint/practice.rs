@@ -102,6 +102,9 @@ pub(super) static FAMILIES: [Practice; 12] = [
 
 /// Looks for what all families are about. The text must be right.
 pub(super) fn look(subject: &Subject<'_>, sheet: &Sheet<'_>, wishes: &Wishes<'_>) -> Vec<Finding> {
+    if let Some(finding) = form::too_long(&subject.reading.file) {
+        return vec![finding];
+    }
     let file = File::new(subject, sheet, wishes);
     let mut found = Vec::new();
     for practice in &FAMILIES {

@@ -19,19 +19,21 @@ pub fn text(files: &[Reviewed]) -> String {
     let mut text = String::new();
     let mut told: Vec<&str> = Vec::new();
     for file in files {
+        let source = String::from_utf8_lossy(&file.text);
+        let lines: Vec<&str> = source.split('\n').collect();
         for finding in &file.findings {
             // Why is told once.
             let is_first = !told.contains(&finding.guide.name);
             if is_first {
                 told.push(finding.guide.name);
             }
-            one(&mut text, file, finding, is_first);
+            one(&mut text, (&file.name, &lines), finding, is_first);
         }
     }
     text
 }
 
-fn one(text: &mut String, file: &Reviewed, finding: &Finding, is_first: bool) {
+fn one(text: &mut String, (name, lines): (&str, &[&str]), finding: &Finding, is_first: bool) {
     let (line, guide) = (finding.line(), finding.guide);
     let column = finding
         .place
@@ -40,18 +42,15 @@ fn one(text: &mut String, file: &Reviewed, finding: &Finding, is_first: bool) {
         .code
         .map_or(String::new(), |code| format!(" ({code})"));
     let detail: String = finding.detail.chars().map(plain).collect();
-    let name: String = file.name.chars().map(plain).collect();
+    let name: String = name.chars().map(plain).collect();
     // A string takes whatever is written.
     let _ = writeln!(
         text,
         "{name}:{line}{column}: {}: {detail} [{}]{code}",
         finding.severity, guide.name
     );
-    let source = String::from_utf8_lossy(&file.text);
-    if let Some(written) = (line as usize)
-        .checked_sub(1)
-        .and_then(|at| source.split('\n').nth(at))
-    {
+    let written = (line as usize).checked_sub(1).and_then(|at| lines.get(at));
+    if let Some(written) = written {
         excerpt(text, line, written, finding.place);
     }
     let advice = finding.advice.as_deref().unwrap_or(guide.wants);

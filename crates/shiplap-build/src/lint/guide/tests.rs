@@ -10,7 +10,8 @@ use super::*;
 use crate::lint::{Finding, Reviewer, Wishes};
 
 /// Rules whose finding needs more than a text.
-const WITHOUT_SAMPLE: [&str; 3] = [
+const WITHOUT_SAMPLE: [&str; 4] = [
+    "TooLongToJudge",
     "InvalidBaseImagePlatform",
     "CopyIgnoredFile",
     "InvalidDefinitionDescription",

@@ -1,14 +1,14 @@
 //! Instructions that can't do what they seem to, or that have a better one beside them.
 
-use shiplap_model::Reference;
-use shiplap_model::dockerfile::{Command, Kind, Pair, Transfer, TransferSource};
+use shiplap_model::dockerfile::{Command, Dockerfile, Kind, Pair, Transfer, TransferSource};
 use shiplap_model::git_reference::GitReference;
+use shiplap_model::{Reference, limits};
 
 use super::{File, Step, View};
 use crate::lint::finding::Finding;
 use crate::lint::guide::{Family, Guide, Severity};
 
-pub(super) static GUIDES: &[&Guide] = &[&JSON, &ADD, &ITSELF, &NOWHERE, &REGISTRY, &UNKNOWN];
+pub(super) static GUIDES: &[&Guide] = &[&JSON, &ADD, &ITSELF, &NOWHERE, &REGISTRY, &LONG, &UNKNOWN];
 
 pub(in crate::lint) static JSON: Guide = Guide {
     name: "BrokenJson",
@@ -71,6 +71,19 @@ static REGISTRY: Guide = Guide {
     good: "FROM docker.io/library/debian:12\n",
 };
 
+static LONG: Guide = Guide {
+    name: "TooLongToJudge",
+    family: Family::Form,
+    severity: Severity::Info,
+    codes: &[],
+    wants: "A Dockerfile is to be short enough to be read",
+    reason: "With more than 1000 instructions, or 256 KiB of commands, only BuildKit's checks are made. Generate it in parts, or put \
+             commands into scripts that are copied.",
+    is_mended: false,
+    bad: "",
+    good: "",
+};
+
 pub(in crate::lint) static UNKNOWN: Guide = Guide {
     name: "UnknownRuleIgnored",
     family: Family::Form,
@@ -82,6 +95,30 @@ pub(in crate::lint) static UNKNOWN: Guide = Guide {
     bad: "FROM debian:12\n# shiplap ignore=AptListKept\nCMD [\"bash\"]\n",
     good: "FROM debian:12\n# shiplap ignore=AptListsKept\nCMD [\"bash\"]\n",
 };
+
+/// The finding about a file that rules would take too long for; `None`: they look at it.
+pub(super) fn too_long(file: &Dockerfile) -> Option<Finding> {
+    let all = || file.stages.iter().flat_map(|stage| &stage.instructions);
+    let commands = all().map(|instruction| match &instruction.kind {
+        Kind::Run(run) => {
+            let bodies = run.heredocs.iter().map(|heredoc| heredoc.raw.len());
+            instruction.text.len() + bodies.sum::<usize>()
+        }
+        _ => 0,
+    });
+    let is_long = all().count() > limits::LINTED_INSTRUCTIONS
+        || commands.sum::<usize>() > limits::LINTED_COMMAND_BYTES;
+    let detail = "it is too long for more than BuildKit's checks".to_owned();
+    is_long.then(|| {
+        Finding::new(
+            &LONG,
+            file.stages
+                .first()
+                .map_or_else(Default::default, |stage| stage.span),
+            detail,
+        )
+    })
+}
 
 pub(super) fn look(file: &File<'_>, found: &mut Vec<Finding>) {
     for view in &file.stages {

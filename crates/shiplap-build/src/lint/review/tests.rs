@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use proptest::prelude::*;
+use shiplap_model::limits;
 
 use super::*;
 use crate::lint::format::{self, Reviewed};
@@ -215,6 +216,20 @@ fn weighs_what_a_text_can_not_show() {
     ] {
         check_gravity(text, wanted);
     }
+}
+
+#[test]
+fn what_is_too_long_is_only_checked() {
+    let line = "ENV PATH=/x APP=$PATH\n";
+    let many = |count: usize| format!("FROM a:1\nWORKDIR b\n{}", line.repeat(count));
+    let long = found(&many(limits::LINTED_INSTRUCTIONS));
+    assert_eq!(long, ["1 TooLongToJudge", "2 WorkdirRelativePath"]);
+    assert!(found(&many(10)).contains(&"3 EnvUsesItself".to_owned()));
+    let heredoc = format!(
+        "FROM a:1\nRUN <<E\n{}E\n",
+        "make a\n".repeat(limits::LINTED_COMMAND_BYTES / 7)
+    );
+    assert_eq!(found(&heredoc), ["1 TooLongToJudge"]);
 }
 
 #[test]
