@@ -98,17 +98,10 @@ pub fn kill(container: &Container, signal: i32) -> Result<(), ControlError> {
     if !state.status.is_live() {
         return Err(not_running(container, "kill"));
     }
-    let has_ended = match Reach::of(container, &state)? {
-        Reach::Line(line) => {
-            send(container, &line, signal)?;
-            !is_kill || ends_within(container, line, KILL_PATIENCE)?
-        }
-        Reach::Process(process) => {
-            signal_to(&process, signal);
-            !is_kill || dies_within(&process, Some(KILL_PATIENCE))
-        }
-    };
-    if has_ended {
+    if !is_kill {
+        return tell(container, &state, signal).map(drop);
+    }
+    if has_ended_by(container, &state, signal, KILL_PATIENCE)? {
         return Ok(());
     }
     Err(ControlError::Immortal {
@@ -194,17 +187,7 @@ pub fn stop(
         .or(process.stop_timeout_secs.map(i64::from))
         .unwrap_or_else(|| i64::from(STOP_SECS));
     let patience = u64::try_from(seconds).map_or(Duration::MAX, Duration::from_secs);
-    let has_ended = match Reach::of(container, &state)? {
-        Reach::Line(line) => {
-            send(container, &line, number)?;
-            ends_within(container, line, patience)?
-        }
-        Reach::Process(process) => {
-            signal_to(&process, number);
-            dies_within(&process, Some(patience))
-        }
-    };
-    if has_ended {
+    if has_ended_by(container, &state, number, patience)? {
         return Ok(());
     }
     match kill(container, Signal::KILL.as_raw()) {
@@ -221,41 +204,111 @@ pub fn stop(
 pub fn wait(container: &Container) -> Result<u8, ControlError> {
     let state = container.state()?;
     if state.status.is_live() {
+        // If it can't be reached, it ended just now.
         match Reach::of(container, &state) {
             Ok(Reach::Line(line)) => {
                 if let Some(code) = exit_code(line, None)? {
                     return Ok(code);
                 }
+                if let Left::Process(process) = left_behind(container, None)? {
+                    dies_within(&process, None);
+                }
             }
             Ok(Reach::Process(process)) => {
                 dies_within(&process, None);
             }
-            // It ended just now.
             Err(_) => {}
         }
     }
     Ok(container.state()?.exit_code)
 }
 
-fn send(container: &Container, mut line: &UnixStream, signal: i32) -> Result<(), ControlError> {
-    Message::Signal(signal)
-        .write(&mut line)
-        .map_err(|source| ControlError::Talk {
-            name: container.name.clone(),
-            source,
-        })
+/// Sends a signal; by what way it went.
+fn tell(container: &Container, state: &State, signal: i32) -> Result<Reach, ControlError> {
+    let reach = Reach::of(container, state)?;
+    let reach = match reach {
+        Reach::Line(line) => match Message::Signal(signal).write(&mut &line) {
+            Ok(()) => return Ok(Reach::Line(line)),
+            // It died as it was spoken to.
+            Err(source) => match left_behind(container, Instant::now().checked_add(KILL_PATIENCE))?
+            {
+                Left::Process(process) => Reach::Process(process),
+                Left::Nothing => return Err(not_running(container, "reach")),
+                Left::Watched => {
+                    let name = container.name.clone();
+                    return Err(ControlError::Talk { name, source });
+                }
+            },
+        },
+        process @ Reach::Process(_) => process,
+    };
+    if let Reach::Process(process) = &reach {
+        signal_to(process, signal);
+    }
+    Ok(reach)
 }
 
-fn ends_within(
+/// Sends a signal; whether the container ends by it in time. If its supervisor dies meanwhile, its process gets
+/// the signal directly.
+fn has_ended_by(
     container: &Container,
-    line: UnixStream,
+    state: &State,
+    signal: i32,
     patience: Duration,
 ) -> Result<bool, ControlError> {
     let deadline = Instant::now().checked_add(patience);
-    if exit_code(line, deadline)?.is_some() {
-        return Ok(true);
+    let process = match tell(container, state, signal)? {
+        Reach::Process(process) => process,
+        Reach::Line(line) => {
+            if exit_code(line, deadline)?.is_some() {
+                return Ok(true);
+            }
+            match left_behind(container, deadline)? {
+                Left::Nothing => return Ok(true),
+                Left::Watched => return Ok(false),
+                Left::Process(process) => {
+                    signal_to(&process, signal);
+                    process
+                }
+            }
+        }
+    };
+    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    Ok(dies_within(&process, left))
+}
+
+/// What there is of a container whose supervisor ended the line before its time.
+enum Left {
+    /// It ended.
+    Nothing,
+    /// Its process; the supervisor is gone.
+    Process(OwnedFd),
+    /// All of it.
+    Watched,
+}
+
+/// How often what is left is looked at: a process that dies closes its files one after the other.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Waits until one sees what a supervisor that ended the line left, or that it goes on.
+fn left_behind(container: &Container, deadline: Option<Instant>) -> Result<Left, ControlError> {
+    loop {
+        if !container.directory.exists() {
+            return Ok(Left::Nothing);
+        }
+        let state = container.state()?;
+        if !state.status.is_live() {
+            return Ok(Left::Nothing);
+        }
+        if state.unwatched {
+            let process = container.process(&state);
+            return Ok(process.map_or(Left::Nothing, Left::Process));
+        }
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Ok(Left::Watched);
+        }
+        std::thread::sleep(LOOK);
     }
-    Ok(!container.directory.exists() || !container.state()?.status.is_live())
 }
 
 /// The exit status, once the supervisor tells it; `None` if it does not until then.

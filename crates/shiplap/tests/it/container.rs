@@ -388,6 +388,7 @@ fn a_killed_supervisor_leaves_nothing_for_long() {
     let store = &boxes.store;
     let id = boxes.start("orphan", &[], "sleep 1000");
     let pid = store.field("orphan", "{{.State.Pid}}");
+    let mut waiting = store.start(&["wait", "orphan"]);
     kill_supervisor(&id);
     let is_told = || {
         store
@@ -403,8 +404,10 @@ fn a_killed_supervisor_leaves_nothing_for_long() {
         assert!(refused.contains("its supervisor is gone"), "{refused}");
     }
     store.refused(&["rm", "orphan"]);
+    assert!(waiting.try_wait().unwrap().is_none(), "it has not ended");
     store.ok(&["kill", "orphan"]);
     until("it ends", || !is_alive(&pid));
+    assert!(waiting.wait().unwrap().success());
     assert_eq!(
         store.field("orphan", "{{.State.ExitCode}} {{.State.Running}}"),
         "255 false"
