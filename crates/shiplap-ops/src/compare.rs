@@ -12,7 +12,7 @@ use std::io;
 
 use serde::Serialize;
 use shiplap_layer::stack::{Stack, StackError, Type};
-use shiplap_model::Platform;
+use shiplap_model::{DiffId, Platform};
 
 pub use self::config::ConfigChange;
 pub use self::gather::{Gathered, gather};
@@ -37,7 +37,7 @@ pub struct Comparison {
     pub before: Side,
     /// The second.
     pub after: Side,
-    /// Layers that both have at their bottom.
+    /// Layers of the second that the first has, too, wherever: a store has them once.
     pub shared_layers: usize,
     /// What differs in the configs, by name.
     pub config: Vec<ConfigChange>,
@@ -153,17 +153,14 @@ pub fn compare(
         Ok::<_, CompareError>(Looked { image, paths })
     };
     let (before, after) = (look(images[0])?, look(images[1])?);
-    let ids = |looked: &Looked| -> Vec<_> {
-        let layers = looked.image.layers.iter();
-        layers.map(|layer| layer.record.diff_id.clone()).collect()
-    };
-    let shared = ids(&before).into_iter().zip(ids(&after));
-    let shared_layers = shared.take_while(|(one, other)| one == other).count();
     let pair = Pair {
         before: &before,
         after: &after,
-        shared_layers,
+        layers: [before.layers(), after.layers()],
     };
+    let [of_before, of_after] = &pair.layers;
+    let is_shared = |layer: &&DiffId| of_before.contains(layer);
+    let shared_layers = of_after.iter().filter(is_shared).count();
     let inventories = (inventory(&before.image)?, inventory(&after.image)?);
     let unread = |looked: &Looked, inventory: &Inventory| -> Vec<String> {
         let tell =
@@ -208,6 +205,11 @@ fn inventory(image: &OpenedImage) -> Result<Inventory, CompareError> {
 }
 
 impl Looked {
+    fn layers(&self) -> Vec<DiffId> {
+        let layers = self.image.layers.iter();
+        layers.map(|layer| layer.record.diff_id.clone()).collect()
+    }
+
     fn side(&self) -> Side {
         let entries = || self.paths.entries().map(|(_, entry)| entry);
         let sum = |bytes: u64, own: u64| bytes.saturating_add(own);
@@ -254,7 +256,8 @@ impl Looked {
 struct Pair<'a> {
     before: &'a Looked,
     after: &'a Looked,
-    shared_layers: usize,
+    /// The layers of each.
+    layers: [Vec<DiffId>; 2],
 }
 
 /// What the two have at a path.
@@ -339,12 +342,13 @@ impl Pair<'_> {
         match a.kind {
             Type::Symlink => Some(self.before.paths.target(one) != self.after.paths.target(other)),
             Type::File { size_bytes } if size_bytes > 0 => {
-                let at = |looked: &Looked, id| {
-                    let content = looked.paths.content(id);
-                    (content.layer, content.extents)
-                };
-                let (a, b) = (at(self.before, one), at(self.after, other));
-                let is_shared = a == b && a.0 < self.shared_layers;
+                // The same place of the same layer holds the same bytes.
+                let one = self.before.paths.content(one);
+                let other = self.after.paths.content(other);
+                let [before, after] = &self.layers;
+                let layers = before.get(one.layer).zip(after.get(other.layer));
+                let is_shared =
+                    layers.is_some_and(|(one, other)| one == other) && one.extents == other.extents;
                 if is_shared { Some(false) } else { None }
             }
             _ => Some(false),

@@ -592,6 +592,16 @@ fn two_images() {
     }
     let found = store.json(&["diff", "--json", "one:1", "other:1"]);
     assert_eq!(found["shared_layers"], 1);
+    // In another order, too.
+    let turned = recipe(&[&[Entry::file("first", b"1")], base]).make();
+    let path = store.path("turned");
+    fs::write(&path, turned.docker_archive(&["turned:1"])).unwrap();
+    store.ok(&["load", "-q", "-i", path.to_str().unwrap()]);
+    let moved = store.json(&["diff", "--json", "one:1", "turned:1"]);
+    assert_eq!(moved["shared_layers"], 1);
+    let moved = moved["files"].as_array().unwrap();
+    assert_eq!(moved.len(), 1, "{moved:?}");
+    assert_eq!(moved[0]["path"], "/first");
     let files = found["files"].as_array().unwrap();
     let told: Vec<_> = files
         .iter()
