@@ -16,7 +16,7 @@ use super::{SettingsError, Warning};
 pub(super) use check::of_check;
 
 /// Most times a file is looked at again: what one change uncovers the next one mends.
-const ROUNDS: usize = 12;
+const ROUNDS: usize = 64;
 
 /// A Dockerfile, rewritten.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,28 +54,47 @@ impl Reviewer<'_> {
                 break;
             }
             let together = apart(&due);
-            match rewritten(&text, &together) {
-                Some(new) => {
-                    mended.extend(together.into_iter().cloned());
-                    text = new;
-                }
-                None => {
-                    let one = together.into_iter().find_map(|finding| {
-                        let new = rewritten(&text, &[finding]);
-                        if new.is_none() {
-                            refused.push((finding.guide.name, finding.line()));
-                        }
-                        new.map(|new| (finding.clone(), new))
-                    });
-                    if let Some((finding, new)) = one {
-                        mended.push(finding);
-                        text = new;
+            let mut tried = self.tried(&text, &left, &together)?;
+            let mut done = together.clone();
+            if tried.is_none() {
+                for finding in together {
+                    tried = self.tried(&text, &left, &[finding])?;
+                    if tried.is_some() {
+                        done = vec![finding];
+                        break;
                     }
+                    refused.push((finding.guide.name, finding.line()));
                 }
             }
-            left = self.review(&text)?;
+            if let Some((new, next)) = tried {
+                mended.extend(done.into_iter().cloned());
+                (text, left) = (new, next);
+            }
         }
         Ok(Mended { text, mended, left })
+    }
+
+    /// The text with the changes and what is found in it then; `None` if it would mean something else, or the
+    /// changes are in vain: what was to be mended is found still.
+    fn tried(
+        &self,
+        text: &[u8],
+        left: &[Finding],
+        findings: &[&Finding],
+    ) -> Result<Option<(Vec<u8>, Vec<Finding>)>, SettingsError> {
+        let Some(new) = rewritten(text, findings) else {
+            return Ok(None);
+        };
+        let next = self.review(&new)?;
+        let count = |all: &[Finding], name: &str| {
+            { all.iter() }.filter(|own| own.guide.name == name).count()
+        };
+        let is_vain = findings.iter().any(|finding| {
+            let name = finding.guide.name;
+            let own = findings.iter().filter(|own| own.guide.name == name).count();
+            count(&next, name) + own > count(left, name)
+        });
+        Ok((!is_vain).then_some((new, next)))
     }
 }
 

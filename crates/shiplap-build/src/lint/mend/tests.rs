@@ -98,6 +98,8 @@ fn leaves_alone_what_may_mean_something_else() {
     );
     // What would clean up may be gone itself.
     stays("FROM alpine:3\nRUN apk add --no-cache npm=1 && npm ci && apk del npm\n");
+    // A change that the shell would not see is in vain.
+    stays("FROM debian:12\nRUN apt-get update -qq && apt-get install` rm -rf /var/lib/apt/ a=1\n");
     // What is no JSON with other quotes either, or a test.
     stays("FROM a:1\nCMD ['b' 'c']\nRUN [ 'a' = b ] && c\n");
     // What ends the script is not known.
