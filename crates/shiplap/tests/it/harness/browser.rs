@@ -53,6 +53,8 @@ impl Browser {
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .args(["--remote-debugging-pipe", "about:blank"])
             .env("HOME", profile.path())
+            // Its socket would stay in /tmp.
+            .env("TMPDIR", profile.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
