@@ -29,6 +29,12 @@ pub struct Mended {
     pub left: Vec<Finding>,
 }
 
+/// A text after some changes, and what is found in it.
+struct Step {
+    text: Vec<u8>,
+    left: Vec<Finding>,
+}
+
 impl Reviewer<'_> {
     /// Rewrites what is wanted.
     ///
@@ -66,9 +72,9 @@ impl Reviewer<'_> {
                     refused.push((finding.guide.name, finding.line()));
                 }
             }
-            if let Some((new, next)) = tried {
+            if let Some(step) = tried {
                 mended.extend(done.into_iter().cloned());
-                (text, left) = (new, next);
+                (text, left) = (step.text, step.left);
             }
         }
         Ok(Mended { text, mended, left })
@@ -81,7 +87,7 @@ impl Reviewer<'_> {
         text: &[u8],
         left: &[Finding],
         findings: &[&Finding],
-    ) -> Result<Option<(Vec<u8>, Vec<Finding>)>, SettingsError> {
+    ) -> Result<Option<Step>, SettingsError> {
         let Some(new) = rewritten(text, findings) else {
             return Ok(None);
         };
@@ -94,7 +100,10 @@ impl Reviewer<'_> {
             let own = findings.iter().filter(|own| own.guide.name == name).count();
             count(&next, name) + own > count(left, name)
         });
-        Ok((!is_vain).then_some((new, next)))
+        Ok((!is_vain).then_some(Step {
+            text: new,
+            left: next,
+        }))
     }
 }
 
