@@ -65,6 +65,28 @@ fn mends_several_at_once() {
 }
 
 #[test]
+fn lists_are_fetched_where_they_are_used() {
+    check(
+        "FROM debian:12\nRUN apt-get update\n# tools\nRUN apt-get install -y a=1\nCMD [\"a\"]\n",
+        "FROM debian:12\n# tools\nRUN apt-get update && apt-get install -y --no-install-recommends a=1 && rm -rf /var/lib/apt/lists/*\nCMD [\"a\"]\n",
+    );
+    check(
+        "FROM debian:12\nRUN dpkg --add-architecture i386 && apt-get update -qq\nRUN apt-get install -y --no-install-recommends \\\n    a=1 && \\\n  rm -rf /var/lib/apt/lists/*\n",
+        "FROM debian:12\nRUN dpkg --add-architecture i386 && apt-get update -qq && apt-get install -y --no-install-recommends \\\n    a=1 && \\\n  rm -rf /var/lib/apt/lists/*\n",
+    );
+    let keeps = |text: &str| {
+        let found = mended(text);
+        assert!(found.contains("RUN apt-get update\n"), "{found}");
+    };
+    // What fails there would no longer end the build, is another user's, or does without the lists.
+    keeps("FROM debian:12\nRUN apt-get update\nRUN apt-get install -y a=1; true\n");
+    keeps("FROM debian:12\nRUN apt-get update\nRUN apt-get install -y a=1 || true\n");
+    keeps("FROM debian:12\nRUN apt-get update\nUSER 1000\nRUN apt-get install -y a=1\n");
+    keeps("FROM debian:12\nRUN apt-get update\nRUN --network=none apt-get install -y a=1\n");
+    keeps("FROM debian:12\nRUN apt-get update\nRUN make\n");
+}
+
+#[test]
 fn does_as_the_script_does() {
     // Another user's command needs what the others need.
     check(

@@ -1,9 +1,9 @@
 //! What a layer keeps although a later one removes or changes it, and what never had to be in one.
 
-use shiplap_model::dockerfile::{Command, Kind, Network, Run, Security, TransferSource};
+use shiplap_model::dockerfile::{Kind, TransferSource};
 
 use super::call::Call;
-use super::script::{append, remove};
+use super::script::{append, is_plain, remove};
 use super::{File, Look, Step};
 use crate::lint::finding::Finding;
 use crate::lint::guide::{Family, Guide, Severity};
@@ -479,21 +479,6 @@ impl<'l, 'f> Look<'l, 'f> {
 /// `/dir/*` and `/dir/` as `/dir`.
 fn bare(path: &str) -> &str {
     path.trim_end_matches(['*', '/'])
-}
-
-/// A `RUN` without flags, so that another one of them does the same.
-fn is_plain(step: &Step<'_>) -> bool {
-    match step.kind {
-        Kind::Run(Run {
-            command: Command::Shell(_),
-            mounts,
-            network: Network::Default,
-            security: Security::Sandbox,
-            devices,
-            ..
-        }) => mounts.is_empty() && devices.is_empty() && !step.is_trigger(),
-        _ => false,
-    }
 }
 
 /// Whether a script makes a file or directory of this path, and does not remove it.

@@ -2,9 +2,11 @@
 //! for.
 
 use super::call::{Call, Manager};
+use super::script::{is_plain, remove};
 use super::{File, Step, View};
 use crate::lint::finding::Finding;
 use crate::lint::guide::{Family, Guide, Severity};
+use crate::lint::sheet::Edit;
 use crate::lint::shell::{Joint, Script};
 
 pub(super) static GUIDES: &[&Guide] = &[&ASKS, &APT, &ALONE, &UPGRADE, &RECOMMENDS, &CLEAN_INSTALL];
@@ -42,8 +44,8 @@ static ALONE: Guide = Guide {
     wants: "`apt-get update` is to stand in the `RUN` that installs",
     reason: "By itself it is in the cache: months later packages are installed by lists that name versions which \
              are gone, and the lists stay in a layer of their own. Write `RUN apt-get update && apt-get install …`.",
-    is_mended: false,
-    bad: "FROM debian:12\nRUN apt-get update\nRUN apt-get install -y --no-install-recommends curl=8.1\n",
+    is_mended: true,
+    bad: "FROM debian:12\nRUN apt-get update\nRUN apt-get install -y --no-install-recommends curl=8.1 && rm -rf /var/lib/apt/lists/*\n",
     good: "FROM debian:12\nRUN apt-get update && apt-get install -y --no-install-recommends curl=8.1 && rm -rf /var/lib/apt/lists/*\n",
 };
 
@@ -88,7 +90,7 @@ static CLEAN_INSTALL: Guide = Guide {
 
 pub(super) fn look(file: &File<'_>, found: &mut Vec<Finding>) {
     for view in &file.stages {
-        for step in &view.steps {
+        for (number, step) in view.steps.iter().enumerate() {
             for (at, script) in &step.scripts {
                 for call in Call::all(script) {
                     asks(file, step, *at, &call, script, found);
@@ -97,7 +99,7 @@ pub(super) fn look(file: &File<'_>, found: &mut Vec<Finding>) {
                     recommends(file, step, *at, script, &call, found);
                     unlocked(file, view, step, *at, &call, found);
                 }
-                alone(file, step, *at, script, found);
+                alone(file, view, number, *at, script, found);
             }
         }
     }
@@ -294,23 +296,35 @@ fn recommends(
     found.push(finding.mend([step.put_behind(at + behind, " --no-install-recommends")]));
 }
 
-fn alone(file: &File<'_>, step: &Step<'_>, at: usize, script: &Script, found: &mut Vec<Finding>) {
+/// Whether apt needs its lists for that.
+fn uses_lists(call: &Call<'_>) -> bool {
+    matches!(
+        call.does(),
+        "install"
+            | "upgrade"
+            | "dist-upgrade"
+            | "full-upgrade"
+            | "build-dep"
+            | "source"
+            | "download"
+            | "satisfy"
+    ) || call.does().is_empty()
+}
+
+fn alone(
+    file: &File<'_>,
+    view: &View<'_>,
+    number: usize,
+    at: usize,
+    script: &Script,
+    found: &mut Vec<Finding>,
+) {
+    let Some(step) = view.steps.get(number) else {
+        return;
+    };
     let calls: Vec<Call<'_>> = Call::all(script)
         .filter(|call| call.manager.is_apt())
         .collect();
-    let uses = |call: &Call<'_>| {
-        matches!(
-            call.does(),
-            "install"
-                | "upgrade"
-                | "dist-upgrade"
-                | "full-upgrade"
-                | "build-dep"
-                | "source"
-                | "download"
-                | "satisfy"
-        ) || call.does().is_empty()
-    };
     // Another program may install, too: a script, or `apt-file`.
     let harmless = [
         "apt-get",
@@ -337,10 +351,43 @@ fn alone(file: &File<'_>, step: &Step<'_>, at: usize, script: &Script, found: &m
             .is_some_and(|program| harmless.contains(&program))
     });
     let update = calls.iter().find(|call| call.updates());
-    if let Some(update) = update.filter(|_| !others && !calls.iter().any(uses)) {
+    if let Some(update) = update.filter(|_| !others && !calls.iter().any(uses_lists)) {
         let detail = "the lists are fetched here, and used by another RUN, if at all".to_owned();
-        found.push(step.note(file, &ALONE, Some(update.part(at)), detail));
+        let finding = step.note(file, &ALONE, Some(update.part(at)), detail);
+        let next = view.steps.get(number + 1);
+        found.push(
+            match next.and_then(|next| moved(file, step, script, next)) {
+                Some(edits) => finding.mend(edits.map(Some)),
+                None => finding,
+            },
+        );
     }
+}
+
+/// Puts a `RUN` before the commands of the next one, if those are apt's and none of them would run although it failed.
+fn moved(file: &File<'_>, step: &Step<'_>, script: &Script, next: &Step<'_>) -> Option<[Edit; 2]> {
+    let (at, _) = step.scripts.first()?;
+    let (begins, commands) = next.scripts.first()?;
+    let is_chain = |script: &Script| {
+        let mut top = script.commands.iter().filter(|command| command.depth == 0);
+        let is_and = |joint: &Joint| matches!(joint, Joint::None | Joint::And);
+        script.is_sound
+            && matches!(script.last, Joint::None | Joint::Newline)
+            && top.all(|command| is_and(&command.before) && is_and(&command.after))
+    };
+    let is_movable = [step, next]
+        .iter()
+        .all(|step| is_plain(step) && step.joined.bodies.is_empty() && step.scripts.len() == 1);
+    let wants = Call::all(commands).any(|call| call.manager.is_apt() && uses_lists(&call));
+    let is_short = step.joined.lines() <= 1;
+    if !(is_movable && wants && is_short && is_chain(script) && is_chain(commands)) {
+        return None;
+    }
+    let text = step.joined.text.get(*at..at + script.end)?;
+    Some([
+        remove(file, step)?,
+        next.put_behind(*begins, format!("{text} && "))?,
+    ])
 }
 
 fn unlocked(

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use shiplap_model::dockerfile::{Command, Kind, Network, Run, Security};
+
 use super::{File, Step};
 use crate::lint::sheet::Edit;
 use crate::lint::shell::{Joint, Script};
@@ -97,4 +99,19 @@ pub(super) fn remove(file: &File<'_>, step: &Step<'_>) -> Option<Edit> {
         end: lines.end,
         text: String::new(),
     })
+}
+
+/// A `RUN` without flags, so that another one of them does the same.
+pub(super) fn is_plain(step: &Step<'_>) -> bool {
+    match step.kind {
+        Kind::Run(Run {
+            command: Command::Shell(_),
+            mounts,
+            network: Network::Default,
+            security: Security::Sandbox,
+            devices,
+            ..
+        }) => mounts.is_empty() && devices.is_empty() && !step.is_trigger(),
+        _ => false,
+    }
 }
