@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::harness::table::{self, Deviation};
-use crate::harness::{Ran, Store, base, judge, scene};
+use crate::harness::{Ran, Store, base, container, judge, scene};
 
 /// BuildKit's cases that are otherwise here.
 const BUILDKIT: &[Deviation] = &[(
@@ -85,6 +85,12 @@ struct Case {
     store: Store,
     /// What each step came to.
     outcomes: BTreeMap<usize, Outcome>,
+}
+
+impl Drop for Case {
+    fn drop(&mut self) {
+        container::remove_all(&self.store);
+    }
 }
 
 /// What a step came to.

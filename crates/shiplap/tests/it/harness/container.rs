@@ -81,11 +81,16 @@ impl Containers {
 
 impl Drop for Containers {
     fn drop(&mut self) {
-        let listed = self.store.run(&["ps", "-aq"]).stdout;
-        let ids: Vec<&str> = listed.lines().collect();
-        if !ids.is_empty() {
-            self.store.run(&[&["rm", "-f", "-v"], &ids[..]].concat());
-        }
+        remove_all(&self.store);
+    }
+}
+
+/// Ends and removes every container of a store.
+pub(crate) fn remove_all(store: &Store) {
+    let listed = store.run(&["ps", "-aq"]).stdout;
+    let ids: Vec<&str> = listed.lines().collect();
+    if !ids.is_empty() {
+        store.run(&[&["rm", "-f", "-v"], &ids[..]].concat());
     }
 }
 
