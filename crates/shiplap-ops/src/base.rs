@@ -6,7 +6,7 @@
 
 use serde::Serialize;
 use shiplap_model::{DiffId, ImageConfig, ImageId, Reference};
-use shiplap_store::{Image, ResolveError, Store, StoreError};
+use shiplap_store::{Image, LayerRecord, ResolveError, Store, StoreError};
 
 use crate::context::Context;
 use crate::tags::{self, TagsError};
@@ -132,14 +132,15 @@ pub(crate) fn smaller(
     ask: Ask,
 ) -> Result<Option<Suggestion>, BaseError> {
     let store = context.store()?;
-    let Some(base) = find(store, image)? else {
+    let images = store.images()?;
+    let Some(base) = find(store, &images, image)? else {
         return Ok(None);
     };
     let Some(tag) = base.tag() else {
         return Ok(None);
     };
     let repository = base.repository();
-    let here = Here::of(store, &base)?;
+    let here = Here::of(&images, &base);
     let client = (ask == Ask::Registry).then(|| context.hasty_client());
     let mut names: Vec<String> = here.tags.iter().map(|(tag, _)| tag.clone()).collect();
     if let Some(client) = &client {
@@ -197,14 +198,14 @@ struct Here {
 }
 
 impl Here {
-    fn of(store: &Store, base: &Reference) -> Result<Self, StoreError> {
+    fn of(images: &[Image], base: &Reference) -> Self {
         let mut tags = Vec::new();
-        for image in store.images()? {
+        for image in images {
             let of_it = (image.tags.iter()).filter(|tag| tag.repository() == base.repository());
             let named = of_it.filter_map(|tag| Some((tag.tag()?.to_owned(), image.id.clone())));
             tags.extend(named);
         }
-        Ok(Self { tags })
+        Self { tags }
     }
 
     /// Sizes of the files of what is here under that tag, in bytes.
@@ -219,13 +220,17 @@ impl Here {
 
 /// The base of an image: what its label says; else the image here whose layers are the first of its own, and
 /// the most of them; else, if it came from a repository, the image itself.
-fn find(store: &Store, image: &Standing<'_>) -> Result<Option<Reference>, BaseError> {
+fn find(
+    store: &Store,
+    images: &[Image],
+    image: &Standing<'_>,
+) -> Result<Option<Reference>, BaseError> {
     let label = image.config.config.labels.get(LABEL);
     if let Some(base) = label.and_then(|name| Reference::parse(name).ok()) {
         return Ok(Some(base.or_latest()));
     }
     // What was only built or tagged here has no repository to ask.
-    let below = lowest(store, image.layers, |other| {
+    let below = lowest(store, images, image.layers, |other| {
         other.tags.iter().find(|tag| {
             let is_from = |known: &shiplap_store::RepoDigest| known.repository == *tag.repository();
             tag.tag().is_some() && other.repo_digests.iter().any(is_from)
@@ -236,29 +241,39 @@ fn find(store: &Store, image: &Standing<'_>) -> Result<Option<Reference>, BaseEr
         .or_else(|| image.name.cloned()))
 }
 
-/// Of the images here that `name` has a name for, the one whose layers are the lowest of `layers`, and the
+/// Of `images`, which are here, that `name` has a name for, the one whose layers are the lowest of `layers`, and the
 /// most of them: its name, and how many they are.
 pub(crate) fn lowest(
     store: &Store,
+    images: &[Image],
     layers: &[&DiffId],
     name: impl Fn(&Image) -> Option<&Reference>,
 ) -> Result<Option<(Reference, usize)>, StoreError> {
     let mut found: Option<(Reference, usize)> = None;
-    for image in store.images()? {
-        let Some(name) = name(&image) else {
+    let Some(lowest) = layers.first() else {
+        return Ok(None);
+    };
+    let upon = store.images_upon(lowest)?;
+    for image in images.iter().filter(|image| upon.contains(&image.id)) {
+        let Some(name) = name(image) else {
             continue;
         };
         let below = store.image_layers(&image.id)?;
-        let is_below = (1..=layers.len()).contains(&below.len())
-            && below
-                .iter()
-                .zip(layers)
-                .all(|(one, other)| one.diff_id == **other);
+        let is_below = are_lowest(&below, layers.iter().copied());
         if is_below && found.as_ref().is_none_or(|(_, most)| *most < below.len()) {
             found = Some((name.clone(), below.len()));
         }
     }
     Ok(found)
+}
+
+/// Whether the layers of one image are the lowest of another's.
+pub(crate) fn are_lowest<'a>(
+    below: &[LayerRecord],
+    layers: impl ExactSizeIterator<Item = &'a DiffId>,
+) -> bool {
+    below.len() <= layers.len() && { below.iter().zip(layers) }
+        .all(|(below, layer)| below.diff_id == *layer)
 }
 
 /// The tags among `names` that are smaller forms of `tag`: `3.11-bookworm` has `3.11-slim-bookworm`.

@@ -32,6 +32,7 @@ use shiplap_store::{
 
 use crate::analyze::paths::{Paths, PathsError};
 use crate::analyze::waste::{self, WasteError};
+use crate::base;
 use crate::context::Context;
 use crate::progress::{Event, Progress};
 use crate::snapshot::{self, OpenLayers, SnapshotError};
@@ -430,12 +431,7 @@ fn base_layers(
 ) -> Result<usize, SlimError> {
     let id = store.resolve(base)?.id;
     let below = store.image_layers(&id)?;
-    let is_below = below.len() <= layers.len()
-        && below
-            .iter()
-            .zip(layers)
-            .all(|(below, layer)| below.diff_id == *layer);
-    if !is_below {
+    if !base::are_lowest(&below, layers.iter()) {
         return Err(SlimError::NoBase {
             image: options.image.clone(),
             base: base.to_owned(),

@@ -4,6 +4,8 @@
 //! that is what lets repair rebuild it. Sizes and labels are computed here, once. It never fetches
 //! or parses what a layer holds.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use shiplap_model::manifest::DocumentError;
 use shiplap_model::reference::{Reference, Repository};
@@ -233,6 +235,21 @@ impl Store {
                 layer_of_cells,
             )
         })
+    }
+
+    /// Images whose lowest layer this is.
+    ///
+    /// # Errors
+    /// Failures of the database.
+    pub fn images_upon(&self, layer: &DiffId) -> Result<BTreeSet<ImageId>, StoreError> {
+        let rows = self.read("find images on a layer", |tx| {
+            tx.rows(
+                "SELECT image FROM image_layers WHERE diff_id = ?1 AND position = 0",
+                [layer.digest().as_str()],
+                |cells| cells.parsed(0, "image_layers.image"),
+            )
+        })?;
+        Ok(rows.into_iter().collect())
     }
 
     /// Manifests that have this image as their config, the newest first.

@@ -27,7 +27,7 @@ pub(super) fn base(
 ) -> Result<Option<Base>, StoreError> {
     // One with all of them is not below it.
     let candidates = layers.split_last().map_or(layers, |(_, lower)| lower);
-    let below = base::lowest(store, candidates, |image| {
+    let below = base::lowest(store, &store.images()?, candidates, |image| {
         image.tags.first().filter(|_| image.id != *id)
     })?;
     Ok(below.map(|(name, layers)| Base {
