@@ -130,10 +130,9 @@ impl Reach {
         };
         // One that takes nobody any more is ending, by itself or because it was killed: what is left
         // then decides.
-        container.await_supervisor()?;
-        match container.state() {
-            Ok(state) if state.unwatched => directly(&state).ok_or_else(gone),
-            _ => Err(unheard.into()),
+        match left_behind(container, None)? {
+            Left::Process(process) => Ok(Self::Process(process)),
+            Left::Nothing | Left::Watched => Err(unheard.into()),
         }
     }
 }
