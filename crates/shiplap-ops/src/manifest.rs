@@ -186,6 +186,17 @@ pub fn parts(context: &Context, found: &Found) -> Result<Vec<Found>, ManifestErr
         .collect()
 }
 
+/// What an index says of a document, with what the config says that it runs on.
+///
+/// # Errors
+/// [`ManifestError`].
+pub fn described(context: &Context, found: &Found) -> Result<Descriptor, ManifestError> {
+    Ok(Descriptor {
+        platform: config(context, found)?.map(|config| config.platform()),
+        ..found.descriptor()
+    })
+}
+
 /// The config of a manifest; an index and an artifact have none.
 ///
 /// # Errors

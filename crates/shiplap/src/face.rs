@@ -73,6 +73,31 @@ impl Face {
         }
     }
 
+    /// Does something with each of several, and prints the line that comes of it, if any; failures are told,
+    /// and the others go on.
+    pub(crate) fn each<T>(
+        &self,
+        items: &[T],
+        act: impl Fn(&T) -> Result<Option<String>, Failure>,
+    ) -> Result<(), Failure> {
+        let mut is_failed = false;
+        for item in items {
+            match act(item) {
+                Ok(Some(line)) => self.output.line(&line)?,
+                Ok(None) => {}
+                Err(failure) => {
+                    is_failed = true;
+                    self.tell(&failure);
+                }
+            }
+        }
+        if is_failed {
+            Err(Failure::told())
+        } else {
+            Ok(())
+        }
+    }
+
     /// Asks whether to go on; `yes` answers for the user.
     pub(crate) fn confirm(&self, warning: &str, yes: bool) -> Result<bool, Failure> {
         if yes {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use shiplap_model::{Descriptor, Digest, Document, Index, Platform, Reference};
 
 use super::join::index_of;
-use super::{Found, JoinOptions, ManifestError, Part, config, find, join, parts, publish};
+use super::{JoinOptions, ManifestError, Part, described, find, join, parts, publish};
 use crate::context::Context;
 use crate::progress::Progress;
 
@@ -64,25 +64,16 @@ pub fn create(
             } else {
                 found.reference.clone()
             };
-            entries.push(entry(context, reference, &part)?);
+            entries.push(Member {
+                reference,
+                descriptor: described(context, &part)?,
+            });
         }
     }
     for entry in &entries {
         keep(context, &list, entry)?;
     }
     Ok(())
-}
-
-fn entry(context: &Context, reference: Reference, found: &Found) -> Result<Member, ManifestError> {
-    let config = config(context, found)?;
-    let descriptor = Descriptor {
-        platform: config.map(|config| config.platform()),
-        ..found.descriptor()
-    };
-    Ok(Member {
-        reference,
-        descriptor,
-    })
 }
 
 /// Says more of an entry.

@@ -25,22 +25,9 @@ fn name(text: &str) -> Result<Reference, shiplap_model::reference::ReferenceErro
 impl Delete {
     pub(crate) fn run(self, face: &Face) -> Result<(), Failure> {
         let session = face.session(true)?;
-        let mut is_failed = false;
-        for name in &self.names {
-            match delete::delete(&session.context, name) {
-                Ok(()) => face
-                    .output
-                    .line(&format!("Deleted: {}", name.or_latest()))?,
-                Err(error) => {
-                    face.tell(&error.into());
-                    is_failed = true;
-                }
-            }
-        }
-        if is_failed {
-            Err(Failure::told())
-        } else {
-            Ok(())
-        }
+        face.each(&self.names, |name| {
+            delete::delete(&session.context, name)?;
+            Ok(Some(format!("Deleted: {}", name.or_latest())))
+        })
     }
 }

@@ -197,7 +197,7 @@ impl Inspect {
             }
         }
         if matches!(format, Format::Indented) {
-            lines = indented(&found)?;
+            lines = indented(&found, b"    ")? + "\n";
         }
         face.output.data(&lines)?;
         if is_failed {
@@ -208,14 +208,13 @@ impl Inspect {
     }
 }
 
-/// JSON with an indent of four, as Docker prints it.
-pub(crate) fn indented<T: Serialize>(data: &T) -> serde_json::Result<String> {
+/// JSON with that indent, as Docker prints it; no line end behind it.
+pub(crate) fn indented<T: Serialize>(data: &T, indent: &[u8]) -> serde_json::Result<String> {
     let mut text = Vec::new();
-    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(indent);
     data.serialize(&mut serde_json::Serializer::with_formatter(
         &mut text, formatter,
     ))?;
-    text.push(b'\n');
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 

@@ -9,6 +9,7 @@ use shiplap_ops::manifest::{
     list::{self, Facts, Member},
 };
 
+use super::inspect::indented;
 use crate::face::{Face, Failure, Session};
 
 #[derive(Debug, Subcommand)]
@@ -227,11 +228,7 @@ impl ManifestInspect {
     ) -> Result<Verbose<'f>, ManifestError> {
         let descriptor = match entry {
             Some(entry) => entry.clone(),
-            None => Descriptor {
-                platform: manifest::config(&session.context, found)?
-                    .map(|config| config.platform()),
-                ..found.descriptor()
-            },
+            None => manifest::described(&session.context, found)?,
         };
         let manifest = match &found.document {
             Document::Manifest(manifest) => Some(manifest),
@@ -246,16 +243,6 @@ impl ManifestInspect {
             oci: manifest.filter(|_| !is_docker),
         })
     }
-}
-
-/// JSON with that indent, as Docker prints it.
-fn indented<T: Serialize>(data: &T, indent: &[u8]) -> serde_json::Result<String> {
-    let mut text = Vec::new();
-    let formatter = serde_json::ser::PrettyFormatter::with_indent(indent);
-    data.serialize(&mut serde_json::Serializer::with_formatter(
-        &mut text, formatter,
-    ))?;
-    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// Push a manifest list to a repository
@@ -288,17 +275,9 @@ pub(crate) struct ManifestRm {
 impl ManifestRm {
     fn run(self, face: &Face) -> Result<(), Failure> {
         let session = face.session(true)?;
-        let mut is_failed = false;
-        for list in &self.lists {
-            if let Err(error) = list::remove(&session.context, list) {
-                face.tell(&error.into());
-                is_failed = true;
-            }
-        }
-        if is_failed {
-            Err(Failure::told())
-        } else {
-            Ok(())
-        }
+        face.each(&self.lists, |list| {
+            list::remove(&session.context, list)?;
+            Ok(None)
+        })
     }
 }

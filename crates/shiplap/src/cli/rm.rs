@@ -23,24 +23,18 @@ pub(crate) struct Rm {
 impl Rm {
     pub(crate) fn run(self, face: &Face) -> Result<(), Failure> {
         let session = face.session(true)?;
-        let mut is_failed = false;
-        for name in &self.containers {
+        face.each(&self.containers, |name| {
             match remove::remove(&session.context, name, self.force, self.volumes) {
-                Ok(_) => face.output.line(name)?,
+                Ok(_) => Ok(Some(name.clone())),
                 // As Docker: what is not there need not be removed by force.
                 Err(remove::RemoveError::Container(ContainerError::NotFound { .. }))
-                    if self.force => {}
-                Err(error) => {
-                    is_failed = true;
-                    face.tell(&error.into());
+                    if self.force =>
+                {
+                    Ok(None)
                 }
+                Err(error) => Err(error.into()),
             }
-        }
-        if is_failed {
-            Err(Failure::told())
-        } else {
-            Ok(())
-        }
+        })
     }
 }
 

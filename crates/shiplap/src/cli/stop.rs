@@ -14,24 +14,11 @@ pub(crate) fn each(
     act: impl Fn(&Session, &Container) -> Result<Option<String>, Failure>,
 ) -> Result<(), Failure> {
     let session = face.session(true)?;
-    let mut is_failed = false;
-    for name in names {
-        let done = container::find(&session.context, name)
-            .map_err(Failure::from)
-            .and_then(|container| act(&session, &container));
-        match done {
-            Ok(line) => face.output.line(line.as_ref().unwrap_or(name))?,
-            Err(failure) => {
-                is_failed = true;
-                face.tell(&failure);
-            }
-        }
-    }
-    if is_failed {
-        Err(Failure::told())
-    } else {
-        Ok(())
-    }
+    face.each(names, |name| {
+        let container = container::find(&session.context, name)?;
+        let line = act(&session, &container)?;
+        Ok(Some(line.unwrap_or_else(|| name.clone())))
+    })
 }
 
 // A doc comment here would become that of the verbs.

@@ -155,21 +155,12 @@ pub(crate) struct VolumeRm {
 impl VolumeRm {
     pub(crate) fn run(self, face: &Face) -> Result<(), Failure> {
         let session = face.session(true)?;
-        let mut is_failed = false;
-        for name in &self.volumes {
+        face.each(&self.volumes, |name| {
             match volume::remove(&session.context, name) {
-                Ok(()) => face.output.line(name)?,
-                Err(volume::VolumeError::NotFound { .. }) if self.force => {}
-                Err(error) => {
-                    is_failed = true;
-                    face.tell(&error.into());
-                }
+                Ok(()) => Ok(Some(name.clone())),
+                Err(volume::VolumeError::NotFound { .. }) if self.force => Ok(None),
+                Err(error) => Err(error.into()),
             }
-        }
-        if is_failed {
-            Err(Failure::told())
-        } else {
-            Ok(())
-        }
+        })
     }
 }
